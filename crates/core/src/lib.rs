@@ -1,0 +1,19 @@
+//! What every tool set is written against: tools, their caller, the gate before them, and the
+//! server and command line around them.
+
+mod caller;
+mod error;
+mod fence;
+mod gate;
+mod policy;
+mod tool;
+mod toolset;
+
+pub use crate::{
+    caller::Caller,
+    error::{Error, Result},
+    gate::{Facts, Refusal, admit},
+    policy::{Persona, Policy},
+    tool::{Block, Effect, Need, Resource, Tool, ToolDef},
+    toolset::{Local, ToolSet},
+};

@@ -1,0 +1,1 @@
+//! Tools for Kubeflow Trainer: plan, start, follow and explain training jobs.
