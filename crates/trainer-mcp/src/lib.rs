@@ -1,1 +1,3 @@
 //! Tools for Kubeflow Trainer: plan, start, follow and explain training jobs.
+
+pub mod api;

@@ -1,0 +1,118 @@
+//! The Kubeflow Trainer's objects, as far as the tools read or write them.
+
+use k8s_openapi::{
+    api::core::v1::EnvVar,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
+use kube::CustomResource;
+use kubeflow_mcp_core::Resource;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub const GROUP: &str = "trainer.kubeflow.org";
+pub const TRAIN_JOBS: Resource = Resource::namespaced(GROUP, "trainjobs");
+
+/// What a TrainJob asks for. Fields that no tool knows survive in `rest`.
+#[derive(Clone, Debug, Default, CustomResource, Deserialize, Serialize)]
+#[kube(
+    group = "trainer.kubeflow.org",
+    version = "v1alpha1",
+    kind = "TrainJob",
+    plural = "trainjobs",
+    namespaced,
+    status = "TrainJobStatus",
+    schema = "disabled"
+)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrainJobSpec {
+    pub runtime_ref: RuntimeRef,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trainer: Option<Trainer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active_deadline_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<String>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RuntimeRef {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Trainer {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<EnvVar>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub num_nodes: Option<i32>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrainJobStatus {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jobs_status: Vec<JobStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trainer_status: Option<TrainerStatus>,
+}
+
+/// How many child Jobs of one replicated job are in which state: 0 or 1 each.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct JobStatus {
+    pub name: String,
+    pub ready: i32,
+    pub succeeded: i32,
+    pub failed: i32,
+    pub active: i32,
+    pub suspended: i32,
+}
+
+/// What the training program itself has reported.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TrainerStatus {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_percentage: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_remaining_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_updated_time: Option<Time>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Metric {
+    pub name: String,
+    pub value: String,
+}
+
+impl TrainJob {
+    /// A condition that is `True`.
+    pub fn condition(&self, name: &str) -> Option<&Condition> {
+        let conditions = &self.status.as_ref()?.conditions;
+        conditions.iter().find(|it| it.type_ == name && it.status == "True")
+    }
+}
