@@ -3,6 +3,7 @@
 
 mod admission;
 mod path;
+pub mod status;
 
 pub use crate::{
     admission::{Admission, Admit, Denial, Operation, UserInfo},
