@@ -5,6 +5,7 @@ mod caller;
 mod error;
 mod fence;
 mod gate;
+mod nearest;
 mod policy;
 mod tool;
 mod toolset;
@@ -13,7 +14,8 @@ pub use crate::{
     caller::Caller,
     error::{Error, Result},
     gate::{Facts, Refusal, admit},
-    policy::{Persona, Policy},
+    nearest::{did_you_mean, nearest},
+    policy::{Pattern, Persona, Policy, PolicyError, Rules},
     tool::{Block, Effect, Need, Resource, Tool, ToolDef},
     toolset::{Local, ToolSet},
 };

@@ -52,7 +52,10 @@ pub enum Effect {
 pub enum Block {
     Text(String),
     /// Bytes in base64, with their media type.
-    Image { data: String, mime_type: String },
+    Image {
+        data: String,
+        mime_type: String,
+    },
 }
 
 /// A kind of Kubernetes object, as API paths and RBAC rules name it.
