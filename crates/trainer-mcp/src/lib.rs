@@ -1,3 +1,4 @@
 //! Tools for Kubeflow Trainer: plan, start, follow and explain training jobs.
 
 pub mod api;
+pub mod phase;

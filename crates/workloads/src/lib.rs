@@ -1,1 +1,3 @@
-//! Empty yet.
+//! What running work has in common, whatever Kubeflow component started it.
+
+pub mod pods;

@@ -1,0 +1,192 @@
+//! Where a TrainJob stands: Kubernetes has no word for most of it, so it is derived here.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::ResourceExt as _;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use workloads::pods::{PodState, Trouble};
+
+use crate::api::{JobStatus, TrainJob};
+
+/// Where a TrainJob stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub phase: Phase,
+    /// Kubernetes' or the Trainer's word for why.
+    pub reason: Option<String>,
+    pub message: Option<String>,
+    pub sdk_status: SdkStatus,
+    /// Whether another cluster runs it, so that its Pods, logs and events are there.
+    pub remote: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    Created,
+    /// The Trainer's controller has not taken it up.
+    NotReconciled,
+    /// The controller could not make what the job needs, and tries again.
+    CreationFailed,
+    /// Waits in a Kueue queue.
+    Queued,
+    Suspended,
+    Suspending,
+    /// No node has room for its Pods.
+    Pending,
+    Starting,
+    ImagePullFailed,
+    CrashLooping,
+    Initializing,
+    Running,
+    /// A part has failed, and the job is about to.
+    Failing,
+    Succeeded,
+    Failed,
+    Deleting,
+}
+
+/// What the Kubeflow SDK's `TrainJob.status` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SdkStatus {
+    Created,
+    Running,
+    Complete,
+    Failed,
+}
+
+pub const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
+const MULTI_KUEUE: &str = "kueue.x-k8s.io/multikueue";
+/// The only event that the Trainer emits.
+const CREATION_FAILED: &str = "TrainJobResourcesCreationFailed";
+/// A controller that is up takes far less.
+const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
+
+impl Phase {
+    /// Whether nothing more will happen by itself.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+}
+
+impl Standing {
+    /// Judges by what was seen: without Pods and events, some phases are told apart less finely.
+    pub fn of(job: &TrainJob, pods: &[Pod], events: &[Event], now: Timestamp) -> Self {
+        let (phase, reason, message) = judge(job, pods, events, now);
+        Self {
+            phase,
+            reason,
+            message,
+            sdk_status: sdk_status(job),
+            remote: job.spec.managed_by.as_deref() == Some(MULTI_KUEUE),
+        }
+    }
+}
+
+type Judgement = (Phase, Option<String>, Option<String>);
+
+fn judge(job: &TrainJob, pods: &[Pod], events: &[Event], now: Timestamp) -> Judgement {
+    if job.metadata.deletion_timestamp.is_some() {
+        return (Phase::Deleting, None, None);
+    }
+    for (condition, phase) in [("Complete", Phase::Succeeded), ("Failed", Phase::Failed)] {
+        if let Some(it) = job.condition(condition) {
+            return (phase, Some(it.reason.clone()), Some(it.message.clone()));
+        }
+    }
+    let jobs = job.status.as_ref().map(|it| it.jobs_status.as_slice()).unwrap_or_default();
+    if job.spec.suspend == Some(true) {
+        let phase = match job.labels().get(QUEUE_LABEL) {
+            _ if jobs.iter().any(|it| it.active > 0) => Phase::Suspending,
+            Some(queue) => {
+                return (Phase::Queued, None, Some(format!("waits in queue {queue:?}")));
+            }
+            None => Phase::Suspended,
+        };
+        return (phase, None, None);
+    }
+    if jobs.is_empty() {
+        return unreconciled(job, events, now);
+    }
+    let trainer = jobs.iter().find(|it| it.name == "launcher");
+    let trainer = trainer.or_else(|| jobs.iter().find(|it| it.name == "node"));
+    let worker = |it: &JobStatus| it.name == "node" || it.name == "launcher";
+    if trainer.is_some_and(|it| it.ready > 0) {
+        return restarted(pods);
+    }
+    if jobs.iter().any(|it| worker(it) && it.active > 0) {
+        return held_up(pods, Phase::Starting);
+    }
+    if jobs.iter().any(|it| !worker(it) && it.active > 0) {
+        return held_up(pods, Phase::Initializing);
+    }
+    if let Some(failed) = jobs.iter().find(|it| it.failed > 0) {
+        return (
+            Phase::Failing,
+            None,
+            Some(format!("replicated job {:?} has failed", failed.name)),
+        );
+    }
+    (Phase::Created, None, None)
+}
+
+/// Nothing is known of its parts yet: is that a matter of time?
+fn unreconciled(job: &TrainJob, events: &[Event], now: Timestamp) -> Judgement {
+    let of_this_job = |it: &&Event| {
+        it.reason.as_deref() == Some(CREATION_FAILED)
+            && it.involved_object.name == job.metadata.name
+            && (it.involved_object.uid.is_none() || it.involved_object.uid == job.metadata.uid)
+    };
+    if let Some(event) = events.iter().rfind(of_this_job) {
+        return (Phase::CreationFailed, event.reason.clone(), event.message.clone());
+    }
+    let age = job.creation_timestamp().map(|at| now.duration_since(at.0));
+    match age {
+        Some(age) if age >= RECONCILED_WITHIN => (Phase::NotReconciled, None, None),
+        _ => (Phase::Created, None, None),
+    }
+}
+
+/// A Pod that crashes every minute is ready in between: the phase is `Running`, the reason says more.
+fn restarted(pods: &[Pod]) -> Judgement {
+    let states = pods.iter().map(PodState::of);
+    let restarts: i32 = states.filter(|it| it.phase == "Running").map(|it| it.restarts).sum();
+    match restarts {
+        0 => (Phase::Running, None, None),
+        1 => (Phase::Running, Some("Restarted".to_owned()), Some("1 restart".to_owned())),
+        many => (Phase::Running, Some("Restarted".to_owned()), Some(format!("{many} restarts"))),
+    }
+}
+
+/// `phase`, unless a Pod says what holds it up.
+fn held_up(pods: &[Pod], phase: Phase) -> Judgement {
+    let weight = |it: &PodState| (it.trouble.is_none(), it.trouble, it.reason.is_none());
+    let Some(state) = pods.iter().map(PodState::of).min_by_key(weight) else {
+        return (phase, None, None);
+    };
+    let phase = match state.trouble {
+        Some(Trouble::CrashLooping) => Phase::CrashLooping,
+        Some(Trouble::ImagePullFailed) => Phase::ImagePullFailed,
+        Some(Trouble::NotScheduled) => Phase::Pending,
+        _ => phase,
+    };
+    (phase, state.reason, state.message)
+}
+
+fn sdk_status(job: &TrainJob) -> SdkStatus {
+    let Some(status) = &job.status else { return SdkStatus::Created };
+    let trainer_runs =
+        || status.jobs_status.iter().any(|it| it.name == "node" && it.ready + it.succeeded > 0);
+    if job.condition("Complete").is_some() {
+        SdkStatus::Complete
+    } else if job.condition("Failed").is_some() {
+        SdkStatus::Failed
+    } else if status.conditions.is_empty() && trainer_runs() {
+        SdkStatus::Running
+    } else {
+        SdkStatus::Created
+    }
+}
+
+#[cfg(test)]
+mod tests;
