@@ -2,7 +2,13 @@
 //! their admission and their controllers are handed to it.
 
 mod admission;
+#[cfg(feature = "cluster")]
+pub mod lists;
+#[cfg(feature = "cluster")]
+pub mod patch;
 mod path;
+#[cfg(feature = "cluster")]
+pub mod schema;
 pub mod status;
 
 pub use crate::{

@@ -162,7 +162,7 @@ pub mod cause {
     }
 
     pub fn duplicate(field: impl Into<String>, value: &Value) -> StatusCause {
-        cause("FieldValueDuplicate", field, format!("Duplicate value: {}", shown(value)))
+        cause("FieldValueDuplicate", field, format!("Duplicate value: {value}"))
     }
 
     pub fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> StatusCause {
