@@ -2,11 +2,14 @@
 //! server and command line around them.
 
 mod caller;
+mod connection;
 mod error;
 mod fence;
 mod gate;
+mod identity;
 mod nearest;
 mod policy;
+mod proxy;
 mod tool;
 mod toolset;
 
@@ -14,6 +17,7 @@ pub use crate::{
     caller::Caller,
     error::{Error, Result},
     gate::{Facts, Refusal, admit},
+    identity::{IdentityError, client as cluster_client},
     nearest::{did_you_mean, nearest},
     policy::{Pattern, Persona, Policy, PolicyError, Rules},
     tool::{Block, Effect, Need, Resource, Tool, ToolDef},
