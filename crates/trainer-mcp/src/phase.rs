@@ -1,11 +1,11 @@
 //! Where a TrainJob stands: Kubernetes has no word for most of it, so it is derived here.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::pods::{PodState, Trouble};
+use workloads::pods::{Member, Trouble};
 
 use crate::api::{JobStatus, TrainJob};
 
@@ -71,7 +71,7 @@ impl Phase {
 
 impl Standing {
     /// Judges by what was seen: without Pods and events, some phases are told apart less finely.
-    pub fn of(job: &TrainJob, pods: &[Pod], events: &[Event], now: Timestamp) -> Self {
+    pub fn of(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> Self {
         let (phase, reason, message) = judge(job, pods, events, now);
         Self {
             phase,
@@ -85,7 +85,7 @@ impl Standing {
 
 type Judgement = (Phase, Option<String>, Option<String>);
 
-fn judge(job: &TrainJob, pods: &[Pod], events: &[Event], now: Timestamp) -> Judgement {
+fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> Judgement {
     if job.metadata.deletion_timestamp.is_some() {
         return (Phase::Deleting, None, None);
     }
@@ -148,9 +148,9 @@ fn unreconciled(job: &TrainJob, events: &[Event], now: Timestamp) -> Judgement {
 }
 
 /// A Pod that crashes every minute is ready in between: the phase is `Running`, the reason says more.
-fn restarted(pods: &[Pod]) -> Judgement {
-    let states = pods.iter().map(PodState::of);
-    let restarts: i32 = states.filter(|it| it.phase == "Running").map(|it| it.restarts).sum();
+fn restarted(pods: &[Member]) -> Judgement {
+    let running = pods.iter().filter(|it| it.state.phase == "Running");
+    let restarts: i32 = running.map(|it| it.state.restarts).sum();
     match restarts {
         0 => (Phase::Running, None, None),
         1 => (Phase::Running, Some("Restarted".to_owned()), Some("1 restart".to_owned())),
@@ -159,18 +159,17 @@ fn restarted(pods: &[Pod]) -> Judgement {
 }
 
 /// `phase`, unless a Pod says what holds it up.
-fn held_up(pods: &[Pod], phase: Phase) -> Judgement {
-    let weight = |it: &PodState| (it.trouble.is_none(), it.trouble, it.reason.is_none());
-    let Some(state) = pods.iter().map(PodState::of).min_by_key(weight) else {
-        return (phase, None, None);
-    };
+fn held_up(pods: &[Member], phase: Phase) -> Judgement {
+    let states = pods.iter().map(|it| &it.state);
+    let worst = states.min_by_key(|it| (it.trouble.is_none(), it.trouble, it.reason.is_none()));
+    let Some(state) = worst else { return (phase, None, None) };
     let phase = match state.trouble {
         Some(Trouble::CrashLooping) => Phase::CrashLooping,
         Some(Trouble::ImagePullFailed) => Phase::ImagePullFailed,
         Some(Trouble::NotScheduled) => Phase::Pending,
         _ => phase,
     };
-    (phase, state.reason, state.message)
+    (phase, state.reason.clone(), state.message.clone())
 }
 
 fn sdk_status(job: &TrainJob) -> SdkStatus {

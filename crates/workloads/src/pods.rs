@@ -1,5 +1,13 @@
 //! The Pods of a workload: how each is doing, which stands for which rank, and what they come to.
 
+mod members;
 mod state;
 
-pub use self::state::{PodState, Trouble};
+use kubeflow_mcp_core::Resource;
+
+pub use self::{
+    members::{Container, Group, Labels, Member, failing, groups, newest, ranks},
+    state::{PodState, Trouble},
+};
+
+pub const PODS: Resource = Resource::namespaced("", "pods");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::steps::LABELS;
 
 /// Judges a job created at 10:00:00, ten seconds later, and asserts phase, reason and SDK status.
 fn check(spec: Value, status: Value, pods: &[Value], expected: &str) {
@@ -28,8 +29,8 @@ fn check_at(
         object["metadata"]["deletionTimestamp"] = at;
     }
     let job: TrainJob = serde_json::from_value(object).unwrap();
-    let pods: Vec<Pod> =
-        pods.iter().map(|it| serde_json::from_value(it.clone()).unwrap()).collect();
+    let pods = pods.iter().map(|it| serde_json::from_value(it.clone()).unwrap());
+    let pods: Vec<Member> = pods.map(|it| Member::of(&it, LABELS)).collect();
     let events: Vec<Event> =
         events.iter().map(|it| serde_json::from_value(it.clone()).unwrap()).collect();
     let it = Standing::of(&job, &pods, &events, now.parse().unwrap());
