@@ -1,3 +1,4 @@
 //! What running work has in common, whatever Kubeflow component started it.
 
+pub mod code;
 pub mod pods;

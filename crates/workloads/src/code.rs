@@ -1,0 +1,147 @@
+//! How Python source reaches the process that runs it, byte for byte, in an object of Kubernetes.
+
+mod arguments;
+mod packages;
+mod syntax;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use k8s_openapi::api::core::v1::EnvVar;
+use kubeflow_mcp_core::{Error, Result};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::code::{
+    arguments::{as_command_line, as_variable},
+    packages::{check_index_urls, check_packages},
+    syntax::check_syntax,
+};
+
+/// The most that one script may hold.
+pub const MAX_BYTES: usize = 512 * 1024;
+/// Linux refuses to start a process with one variable or argument of 128 KiB.
+const PIECE_BYTES: usize = 96 * 1024;
+/// What the launcher reads; nobody else may set it.
+const RESERVED: &str = "KUBEFLOW_MCP_";
+const LAUNCHER: &str = include_str!("code/launcher.sh");
+
+/// Python source, and what it is to be run with.
+pub struct Code<'a> {
+    pub source: &'a str,
+    pub start: Start,
+    /// Strings, numbers, booleans, and lists of them, by name.
+    pub func_args: &'a Map<String, Value>,
+    pub packages: &'a [String],
+    pub pip_index_urls: &'a [String],
+    /// The variables that whoever asks wants it to see.
+    pub env: Vec<EnvVar>,
+}
+
+/// What starts the code where it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Python,
+    /// One process a device, which torch's own launcher makes and introduces to each other.
+    Torchrun,
+    /// One process a slot of the host file, on all hosts.
+    Mpirun,
+}
+
+/// The parts of a container that make it run the code.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub command: Vec<String>,
+    pub args: Vec<String>,
+    pub env: Vec<EnvVar>,
+}
+
+impl Code<'_> {
+    /// Checks everything, and runs nothing.
+    pub fn deliver(self) -> Result<Delivery> {
+        check_syntax(self.source)?;
+        check_packages(self.packages)?;
+        check_index_urls(self.pip_index_urls)?;
+        let args = as_command_line(self.func_args)?;
+        let mut env = self.env;
+        if let Some(taken) = env.iter().find(|it| it.name.starts_with(RESERVED)) {
+            let problem = format!("names that start with {RESERVED:?} are taken by the launcher");
+            return Err(Error::argument(format!("env.{}", taken.name), problem));
+        }
+        let ours = pieces(self.source)
+            .chain(as_variable(self.func_args))
+            .chain(package_variables(self.packages, self.pip_index_urls));
+        for variable in ours {
+            if env.iter().any(|it| it.name == variable.name) {
+                let problem = "another argument sets this variable already";
+                return Err(Error::argument(format!("env.{}", variable.name), problem));
+            }
+            env.push(variable);
+        }
+        if !env.iter().any(|it| it.name == "PYTHONUNBUFFERED") {
+            env.push(variable("PYTHONUNBUFFERED", "1")); // what is printed reaches the log at once
+        }
+        Ok(Delivery { command: self.start.command(&env), args, env })
+    }
+}
+
+impl Start {
+    fn command(self, env: &[EnvVar]) -> Vec<String> {
+        let (mut command, start) = match self {
+            Self::Python => (vec![], "python"),
+            Self::Torchrun => (vec![], "torchrun"),
+            Self::Mpirun => {
+                let mut command = vec!["mpirun", "--hostfile", "/etc/mpi/hostfile"];
+                // Other hosts are reached over ssh, which hands no environment on.
+                command.extend(env.iter().flat_map(|it| ["-x", it.name.as_str()]));
+                (command, "python")
+            }
+        };
+        command.extend(["sh", "-c", LAUNCHER, "kubeflow-mcp", start]);
+        command.into_iter().map(str::to_owned).collect()
+    }
+
+    /// How a person would write what the launcher ends in.
+    pub fn summary(self, args: &[String]) -> String {
+        let program = match self {
+            Self::Python => "python",
+            Self::Torchrun => "torchrun",
+            Self::Mpirun => "mpirun python",
+        };
+        let words = [program, "train.py"].into_iter().chain(args.iter().map(String::as_str));
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Identifies a script: the first digits of its SHA-256.
+pub fn digest(source: &str) -> String {
+    Sha256::digest(source).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn pieces(source: &str) -> impl Iterator<Item = EnvVar> {
+    let encoded = BASE64_STANDARD.encode(source);
+    let pieces: Vec<String> = (0..encoded.len())
+        .step_by(PIECE_BYTES)
+        .map(|start| encoded[start..encoded.len().min(start + PIECE_BYTES)].to_owned())
+        .collect();
+    let name = |number| format!("{RESERVED}CODE_{number}");
+    pieces.into_iter().enumerate().map(move |(number, piece)| variable(&name(number), &piece))
+}
+
+/// pip reads its index from the environment by itself.
+fn package_variables<'a>(
+    packages: &'a [String],
+    urls: &'a [String],
+) -> impl Iterator<Item = EnvVar> {
+    let packages = (!packages.is_empty())
+        .then(|| variable(&format!("{RESERVED}PACKAGES"), &packages.join("\n")));
+    let index = urls.first().map(|first| variable("PIP_INDEX_URL", first));
+    let others = urls.get(1..).filter(|it| !it.is_empty());
+    let others = others.map(|others| variable("PIP_EXTRA_INDEX_URL", &others.join(" ")));
+    packages.into_iter().chain(index).chain(others)
+}
+
+fn variable(name: &str, value: &str) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.to_owned()), value_from: None }
+}
+
+#[cfg(test)]
+mod tests;

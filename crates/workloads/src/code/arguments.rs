@@ -1,0 +1,62 @@
+//! Hyper-parameters on their way to the code: as data beside it, never spliced into it.
+
+use k8s_openapi::api::core::v1::EnvVar;
+use kubeflow_mcp_core::{Error, Result};
+use serde_json::{Map, Value};
+
+/// The variable that holds all arguments as one JSON object.
+const VARIABLE: &str = "FUNC_ARGS";
+/// Far below what one variable may hold.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// As `--name=value`: strings as they are, everything else as JSON.
+pub(super) fn as_command_line(arguments: &Map<String, Value>) -> Result<Vec<String>> {
+    let line = arguments.iter().map(|(name, value)| {
+        check(name, value)
+            .map_err(|problem| Error::argument(format!("func_args.{name}"), problem))?;
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Ok(unexpanded(format!("--{name}={text}")))
+    });
+    let line = line.collect::<Result<Vec<String>>>()?;
+    let bytes: usize = line.iter().map(String::len).sum();
+    if bytes > MAX_BYTES {
+        let problem =
+            format!("{bytes} bytes are more than the {MAX_BYTES} that fit; put data into a volume");
+        return Err(Error::argument("func_args", problem));
+    }
+    Ok(line)
+}
+
+pub(super) fn as_variable(arguments: &Map<String, Value>) -> Option<EnvVar> {
+    let json = || Value::Object(arguments.clone()).to_string().replace('$', r"\u0024");
+    (!arguments.is_empty()).then(|| super::variable(VARIABLE, &json()))
+}
+
+fn check(name: &str, value: &Value) -> Result<(), String> {
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    if !starts || !name.chars().all(|it| it.is_ascii_alphanumeric() || "_-.".contains(it)) {
+        return Err("a name has letters, digits, '_', '-' and '.', and starts with a letter".into());
+    }
+    match value {
+        Value::Null | Value::Object(_) => {
+            Err(format!("{value} is not a string, number, boolean or list of them"))
+        }
+        Value::Array(items) => items.iter().try_for_each(|item| match item {
+            Value::Array(_) => Err(format!("{item} is a list within a list")),
+            item => check(name, item),
+        }),
+        Value::String(text) if text.contains('\0') => Err("holds a NUL character".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Kubernetes replaces `$(NAME)` in arguments and reads `$$` as `$`.
+fn unexpanded(argument: String) -> String {
+    if argument.contains("$(") || argument.contains("$$") {
+        return argument.replace('$', "$$");
+    }
+    argument
+}
