@@ -19,7 +19,7 @@ pub use crate::{
     gate::{Facts, Refusal, admit},
     identity::{IdentityError, client as cluster_client},
     nearest::{did_you_mean, nearest},
-    policy::{Pattern, Persona, Policy, PolicyError, Rules},
+    policy::{Persona, Policy, PolicyError, Rules},
     tool::{Block, Effect, Need, Resource, Tool, ToolDef},
     toolset::{Local, ToolSet},
 };
