@@ -8,6 +8,8 @@ pub mod lists;
 pub mod patch;
 mod path;
 #[cfg(feature = "cluster")]
+pub mod rbac;
+#[cfg(feature = "cluster")]
 pub mod schema;
 pub mod status;
 
