@@ -2,32 +2,57 @@
 
 use std::sync::Arc;
 
-use http::{Method, Request, Uri};
 use kube::{
     Api, Client, Resource,
-    client::Body,
     core::{ClusterResourceScope, NamespaceResourceScope},
 };
-use tower::service_fn;
 
-use crate::{Need, Policy, fence};
+use crate::{Facts, Policy, Progress, ToolDef, knowledge::Knowledge, passage};
 
 /// Whoever a tool call is made for: a client that speaks as them, held to the policy.
 #[derive(Clone)]
 pub struct Caller {
+    /// Of a tool: a client that only does what the tool declares. Of the server: the bare one.
     client: Client,
     policy: Arc<Policy>,
-    rehearses: bool,
+    namespace: Arc<str>,
+    tools: Arc<[ToolDef]>,
+    knowledge: Arc<Knowledge>,
+    call: Arc<Call>,
+}
+
+/// What is particular to one call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Call {
+    pub(crate) digest: String,
+    pub(crate) rehearses: bool,
+    pub(crate) progress: Progress,
 }
 
 impl Caller {
     pub fn new(client: Client, policy: Policy) -> Self {
-        Self { client, policy: Arc::new(policy), rehearses: false }
+        let default = client.default_namespace();
+        let namespace = match &policy.namespaces {
+            Some(allowed) if !policy.admits_namespace(default) => {
+                allowed.first().map_or(default, String::as_str)
+            }
+            _ => default,
+        };
+        let namespace: Arc<str> = namespace.into();
+        let policy = Arc::new(policy);
+        Self {
+            knowledge: Knowledge::new(&client, Arc::clone(&policy), Arc::clone(&namespace)),
+            namespace,
+            client,
+            policy,
+            tools: Arc::default(),
+            call: Arc::default(),
+        }
     }
 
     /// The namespace that is meant: the given one, or the caller's default.
     pub fn namespace<'a>(&'a self, given: Option<&'a str>) -> &'a str {
-        given.unwrap_or(self.client.default_namespace())
+        given.unwrap_or(&self.namespace)
     }
 
     /// The objects of one kind in `namespace`, or in the caller's default namespace.
@@ -51,53 +76,53 @@ impl Caller {
         &self.client
     }
 
-    /// Whether what is written is only rehearsed: the call is not confirmed.
+    /// Whether what is written is only rehearsed: the call is not confirmed, or it is the
+    /// rehearsal before a confirmed one.
     pub fn rehearses(&self) -> bool {
-        self.rehearses
+        self.call.rehearses
     }
 
     /// Identifies what is asked for: equal for two calls of one tool with equal arguments,
-    /// confirmed or not.
+    /// confirmed or not, in the same namespace. 64 hexadecimal digits.
     pub fn digest(&self) -> &str {
-        ""
+        &self.call.digest
     }
 
-    /// Tells the client how far long work is, where it asked to be told.
+    /// Tells the client how far long work is, where it asked to be told. `done` is in any unit,
+    /// such as seconds waited; steps that come too fast are left out.
     pub async fn progress(&self, done: f64, total: Option<f64>, message: &str) {
-        let _ = (done, total, message);
+        self.call.progress.tell(done, total, message);
     }
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// The same caller, able to do only what a tool has declared.
-    pub(crate) fn fenced(&self, needs: &'static [Need]) -> Self {
-        let client = fence::fenced(self.client.clone(), needs, Policy::clone(&self.policy));
-        Self { client, ..self.clone() }
+    /// What the cluster says of itself and of this caller.
+    pub(crate) async fn facts(&self) -> Arc<Facts> {
+        self.knowledge.facts().await
     }
 
-    /// The same caller, but the API server only rehearses what they write.
-    pub(crate) fn rehearsing(&self) -> Self {
-        let client = self.client.clone();
-        let namespace = client.default_namespace().to_owned();
-        let service = service_fn(move |request| {
-            let client = client.clone();
-            async move { client.send(dry_run(request)).await }
-        });
-        Self { client: Client::new(service, namespace), rehearses: true, ..self.clone() }
+    /// Asks for the facts before they are needed.
+    pub(crate) fn learn(&self) {
+        self.knowledge.refresh();
     }
-}
 
-/// Asks the API server to check and default a write, but not to store it.
-fn dry_run(mut request: Request<Body>) -> Request<Body> {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return request;
+    /// The same caller, offered these tools.
+    pub(crate) fn offered(self, tools: Vec<ToolDef>) -> Self {
+        Self { tools: tools.into(), ..self }
     }
-    let uri = request.uri().to_string();
-    let separator = if uri.contains('?') { '&' } else { '?' };
-    *request.uri_mut() = format!("{uri}{separator}dryRun=All")
-        .parse::<Uri>()
-        .expect("a valid URI and an ASCII suffix");
-    request
+
+    /// Every tool that is linked in, whether this caller may use it or not.
+    pub(crate) fn tools(&self) -> &[ToolDef] {
+        &self.tools
+    }
+
+    /// The same caller for one call of a tool: able to do only what the tool has declared, and to
+    /// write only where the call does not rehearse.
+    pub(crate) fn calling(&self, tool: &ToolDef, call: Call) -> Self {
+        let client =
+            passage::client(&self.client, tool.needs, Arc::clone(&self.policy), call.rehearses);
+        Self { client, call: Arc::new(call), ..self.clone() }
+    }
 }

@@ -1,6 +1,7 @@
 //! Why a tool could not do what it was asked, in words for the agent.
 
 use kube::core::Status;
+use serde_json::{Value, json};
 
 use crate::Refusal;
 
@@ -27,6 +28,10 @@ pub enum Error {
     Kubernetes(Box<Status>),
     #[error("could not reach the Kubernetes API")]
     Unreachable(#[source] kube::Error),
+    #[error("the call was cancelled")]
+    Cancelled,
+    #[error("the tool failed by a fault of its own")]
+    Panicked,
     #[error("result could not be written as JSON")]
     Output(#[source] serde_json::Error),
 }
@@ -53,7 +58,8 @@ impl Error {
             Self::Kubernetes(status) if status.code == 403 => "forbidden",
             Self::Kubernetes(_) => "kubernetes",
             Self::Unreachable(_) => "unreachable",
-            Self::Output(_) => "internal",
+            Self::Cancelled => "cancelled",
+            Self::Panicked | Self::Output(_) => "internal",
         }
     }
 
@@ -61,8 +67,18 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Conflict { hint, .. } => Some(hint.clone()),
+            Self::Refused(refusal) => Some(refusal.hint()),
             _ => None,
         }
+    }
+
+    /// What the agent reads.
+    pub fn to_json(&self) -> Value {
+        let mut json = json!({"code": self.code(), "message": self.to_string()});
+        if let Some(hint) = self.hint() {
+            json["hint"] = hint.into();
+        }
+        json
     }
 }
 

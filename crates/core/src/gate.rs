@@ -1,40 +1,53 @@
 //! Which tools a caller is offered. Nothing else in the workspace decides it.
 
-use k8s_openapi::api::authorization::v1::{
-    ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec,
-};
-use kube::{Api, api::PostParams};
-
-use crate::{Caller, Need, Persona, Policy, Resource, Result, ToolDef};
-
-/// What the cluster says of itself and of the caller.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
-    /// Every resource the cluster serves, as `(group, plural)`.
-    pub served: Vec<(String, String)>,
-    /// What the caller may do in their namespace.
-    pub rules: Vec<ResourceRule>,
-    /// Whether `rules` may leave some out, as with a webhook authorizer.
-    pub incomplete: bool,
-}
+use crate::{Facts, Namespace, Need, Persona, Policy, Resource, Result, ToolDef};
 
 /// Why a tool is not offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the tool is for the {0:?} persona and above")]
+    #[error("the tool is for the {0} persona and above")]
     Persona(Persona),
-    #[error("{}.{} is not installed in this cluster", .0.plural, .0.group)]
+    #[error("the tool writes, and this server only reads")]
+    ReadOnly,
+    #[error("this server's policy does not allow the tool")]
+    NotAllowed,
+    #[error("this server's policy denies {0:?}")]
+    Denied(String),
+    #[error("the cluster cannot be asked: {0}")]
+    Unreachable(String),
+    #[error("{0} is not installed in this cluster")]
     NotServed(Resource),
-    #[error("you may not {} {}.{}", .0.verbs.join(" and "), .0.resource.plural, .0.resource.group)]
-    Forbidden(Need),
+    #[error("you may not {} {} in {}", .need.verbs.join(" and "), .need.resource, .namespaces.join(", "))]
+    Forbidden { need: Need, namespaces: Vec<String> },
 }
 
 impl Refusal {
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Persona(_) => "denied_by_policy",
+            Self::Persona(_) | Self::ReadOnly | Self::NotAllowed | Self::Denied(_) => {
+                "denied_by_policy"
+            }
+            Self::Unreachable(_) => "unreachable",
             Self::NotServed(_) => "not_installed",
-            Self::Forbidden(_) => "forbidden",
+            Self::Forbidden { .. } => "forbidden",
+        }
+    }
+
+    pub(crate) fn hint(&self) -> String {
+        match self {
+            Self::Persona(persona) => {
+                format!("whoever runs this server can start it with --persona {persona}")
+            }
+            Self::ReadOnly | Self::NotAllowed | Self::Denied(_) => {
+                "whoever runs this server decides it; health_check lists what is offered".to_owned()
+            }
+            Self::Unreachable(_) => "call health_check, which says what is wrong".to_owned(),
+            Self::NotServed(_) => {
+                "a cluster administrator can install the component it belongs to".to_owned()
+            }
+            Self::Forbidden { .. } => {
+                "ask a cluster administrator for a role that grants it".to_owned()
+            }
         }
     }
 }
@@ -44,52 +57,43 @@ pub fn admit(tool: &ToolDef, policy: &Policy, facts: &Facts) -> Result<(), Refus
     if policy.persona < tool.persona {
         return Err(Refusal::Persona(tool.persona));
     }
-    for &need in tool.needs {
-        if !facts.serve(need.resource) {
-            return Err(Refusal::NotServed(need.resource));
-        }
-        if !facts.incomplete && !facts.allow(need) {
-            return Err(Refusal::Forbidden(need));
-        }
+    if policy.read_only && tool.effect.writes() {
+        return Err(Refusal::ReadOnly);
     }
-    Ok(())
+    if let Some(pattern) = policy.deny.iter().find(|it| matches(it, tool.name)) {
+        return Err(Refusal::Denied(pattern.clone()));
+    }
+    if !policy.allow.is_empty() && !policy.allow.iter().any(|it| matches(it, tool.name)) {
+        return Err(Refusal::NotAllowed);
+    }
+    let needs = || tool.needs.iter().copied().filter(|need| need.required);
+    if let (Some(reason), Some(_)) = (&facts.unreachable, needs().next()) {
+        return Err(Refusal::Unreachable(reason.clone()));
+    }
+    if let Some(need) = needs().find(|need| !facts.serve(need.resource)) {
+        return Err(Refusal::NotServed(need.resource));
+    }
+    // All of it in one namespace: half the rights here and half there do not make the tool work.
+    let lacking = |namespace: &Namespace| needs().find(|need| !namespace.allows(*need));
+    let lacks: Vec<Option<Need>> = facts.namespaces.iter().map(lacking).collect();
+    match lacks.first() {
+        Some(&Some(need)) if lacks.iter().all(Option::is_some) => Err(Refusal::Forbidden {
+            need,
+            namespaces: facts.namespaces.iter().map(|it| it.name.clone()).collect(),
+        }),
+        _ => Ok(()),
+    }
 }
 
-impl Facts {
-    /// Asks the cluster, as the caller.
-    pub(crate) async fn of(caller: &Caller) -> Result<Self> {
-        let client = caller.client();
-        let mut served = Vec::new();
-        for group in client.list_api_groups().await?.groups {
-            let Some(version) = group.preferred_version else { continue };
-            let resources = client.list_api_group_resources(&version.group_version).await?;
-            served.extend(resources.resources.into_iter().map(|it| (group.name.clone(), it.name)));
-        }
-        let namespace = Some(client.default_namespace().to_owned());
-        let review = SelfSubjectRulesReview {
-            spec: SelfSubjectRulesReviewSpec { namespace },
-            ..Default::default()
-        };
-        let review = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-        let status = review.status.unwrap_or_default();
-        Ok(Self { served, rules: status.resource_rules, incomplete: status.incomplete })
-    }
-
-    fn serve(&self, resource: Resource) -> bool {
-        self.served
-            .iter()
-            .any(|(group, plural)| group == resource.group && plural == resource.plural)
-    }
-
-    fn allow(&self, need: Need) -> bool {
-        let names =
-            |list: &[String], it: &str| list.iter().any(|entry| entry == "*" || entry == it);
-        need.verbs.iter().all(|verb| {
-            self.rules.iter().any(|rule| {
-                names(&rule.verbs, verb)
-                    && names(rule.api_groups.as_deref().unwrap_or_default(), need.resource.group)
-                    && names(rule.resources.as_deref().unwrap_or_default(), need.resource.plural)
-            })
-        })
+/// Whether a name fits a pattern in which `*` stands for any run of characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|name| {
+            name.char_indices()
+                .map(|(at, _)| at)
+                .chain([name.len()])
+                .any(|at| matches(rest, &name[at..]))
+        }),
     }
 }

@@ -1,25 +1,40 @@
 //! What every tool set is written against: tools, their caller, the gate before them, and the
 //! server and command line around them.
 
+mod answer;
+mod arguments;
 mod caller;
+mod confirmation;
 mod connection;
 mod error;
+mod facts;
 mod fence;
 mod gate;
 mod identity;
+mod knowledge;
 mod nearest;
+mod passage;
 mod policy;
+mod progress;
 mod proxy;
+mod schema;
+mod server;
+mod stdio;
+mod text;
 mod tool;
 mod toolset;
 
 pub use crate::{
+    answer::Answer,
     caller::Caller,
     error::{Error, Result},
-    gate::{Facts, Refusal, admit},
+    facts::{Facts, Namespace},
+    gate::{Refusal, admit},
     identity::{IdentityError, client as cluster_client},
     nearest::{did_you_mean, nearest},
     policy::{Persona, Policy, PolicyError, Rules},
+    progress::{Progress, Step},
+    server::Server,
     tool::{Block, Effect, Need, Resource, Tool, ToolDef},
     toolset::{Local, ToolSet},
 };

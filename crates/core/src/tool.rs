@@ -3,20 +3,37 @@
 use std::sync::Arc;
 
 use futures::{FutureExt as _, future::BoxFuture};
-use rmcp::{
-    handler::server::tool::{schema_for_input, schema_for_output, schema_for_type},
-    model::{JsonObject, ToolAnnotations},
-};
+use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{Caller, Error, Persona, Result};
+use crate::{
+    Answer, Caller, Error, Persona, Progress, Result, arguments,
+    caller::Call,
+    confirmation,
+    schema::{self, Schemas},
+};
 
 /// A tool is its arguments: deserialize one, and [`call`](Tool::call) carries it out.
 ///
-/// The doc comment of the implementing type is the description the agent reads. An implementation
-/// neither checks personas or namespaces nor asks for confirmation: by the time it runs, that is done.
+/// The doc comment of the implementing type is the description the agent reads, that of a field the
+/// argument's. An implementation neither checks personas or namespaces nor asks for confirmation: by
+/// the time it runs, that is done.
+///
+/// **Arguments** are checked against the schema that schemars makes of the type before the type is
+/// deserialized: types, `range`, `length`, `regex`, enums, required and unknown fields. So a bound
+/// that is stated as an attribute holds, and the tool checks only what a schema cannot say. `null`
+/// for an argument that is not required counts as absent. A string that may be at most 256
+/// characters long is one line; one of at most 4096 has no control characters; none has a NUL.
+///
+/// **Writing tools** get an argument `confirmed`. Without it, `call` runs with a client whose writes
+/// the API server only rehearses ([`Caller::rehearses`]), and the result is marked `preview: true`;
+/// with it, the result says `preview: false`. Both stand beside the fields of the tool's own output,
+/// which must be an object without a field of that name. So a tool returns what its writes returned:
+/// what it would read back is not there in a rehearsal. A `name` in the output of a preview is what
+/// the agent is told to repeat. A tool that declares more than one writing verb is rehearsed as a
+/// whole before a confirmed call is carried out, and so runs twice.
 pub trait Tool: DeserializeOwned + JsonSchema + Send + 'static {
     /// What the tool returns, and so its output schema.
     type Output: Serialize + JsonSchema + Send + 'static;
@@ -85,12 +102,12 @@ pub struct ToolDef {
     pub effect: Effect,
     pub persona: Persona,
     pub needs: &'static [Need],
-    describe: fn() -> rmcp::model::Tool,
-    call: for<'a> fn(JsonObject, &'a Caller) -> BoxFuture<'a, Result<Answer>>,
+    schemas: fn() -> Arc<Schemas>,
+    run: for<'a> fn(JsonObject, &'a Caller) -> BoxFuture<'a, Result<Output>>,
 }
 
-/// What a call gives back, before it is put into the protocol's words.
-pub(crate) struct Answer {
+/// What a tool returns, its type erased.
+pub(crate) struct Output {
     pub(crate) value: Value,
     pub(crate) blocks: Vec<Block>,
 }
@@ -102,6 +119,15 @@ impl Resource {
 
     pub const fn cluster(group: &'static str, plural: &'static str) -> Self {
         Self { group, plural, namespaced: false }
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.group {
+            "" => f.write_str(self.plural),
+            group => write!(f, "{}.{group}", self.plural),
+        }
     }
 }
 
@@ -122,6 +148,7 @@ impl Effect {
         !matches!(self, Self::Reads)
     }
 
+    /// The hints by which a client decides whether to ask its user.
     fn annotations(self, title: &str) -> ToolAnnotations {
         ToolAnnotations::with_title(title)
             .read_only(!self.writes())
@@ -139,54 +166,68 @@ impl ToolDef {
             effect: T::EFFECT,
             persona: T::PERSONA,
             needs: T::NEEDS,
-            describe: describe::<T>,
-            call: call::<T>,
+            schemas: schema::of::<T>,
+            run: run::<T>,
         }
     }
 
+    /// The tool as `tools/list` shows it.
     pub fn describe(&self) -> rmcp::model::Tool {
-        (self.describe)()
+        let schemas = (self.schemas)();
+        rmcp::model::Tool::new(self.name, schemas.description.clone(), schemas.input.clone())
+            .with_title(self.title)
+            .with_raw_output_schema(schemas.output.clone())
+            .with_annotations(self.effect.annotations(self.title))
+    }
+
+    /// Whether a call with these arguments changes the cluster.
+    pub(crate) fn changes(&self, arguments: &JsonObject) -> bool {
+        self.effect.writes() && arguments.get("confirmed") == Some(&Value::Bool(true))
     }
 
     /// Carries the call out, or rehearses it when it writes and is not confirmed.
-    pub(crate) async fn call(&self, mut arguments: JsonObject, caller: &Caller) -> Result<Answer> {
-        let caller = &caller.fenced(self.needs);
-        if !self.effect.writes() || arguments.remove("confirmed") == Some(Value::Bool(true)) {
-            return (self.call)(arguments, caller).await;
+    pub(crate) async fn call(
+        &self,
+        mut arguments: JsonObject,
+        caller: &Caller,
+        progress: Progress,
+    ) -> Result<Answer> {
+        let schemas = (self.schemas)();
+        arguments::check(&schemas.input, &mut arguments)?;
+        let confirmed = self.changes(&arguments);
+        arguments.remove("confirmed");
+        let digest = arguments::digest(self.name, &schemas.input, &arguments, caller);
+        let call =
+            |rehearses| Call { digest: digest.clone(), rehearses, progress: progress.clone() };
+        if !self.effect.writes() {
+            let output = (self.run)(arguments, &caller.calling(self, call(false))).await?;
+            return Ok(Answer::new(output));
         }
-        (self.call)(arguments, &caller.rehearsing()).await
+        if !confirmed || self.writes_several() {
+            let rehearsed =
+                (self.run)(arguments.clone(), &caller.calling(self, call(true))).await?;
+            if !confirmed {
+                return Ok(confirmation::preview(self.name, rehearsed));
+            }
+        }
+        let output = (self.run)(arguments, &caller.calling(self, call(false))).await?;
+        Ok(confirmation::done(output))
+    }
+
+    /// Whether a call may be left half done, unless it is rehearsed as a whole first.
+    fn writes_several(&self) -> bool {
+        let verbs = self.needs.iter().flat_map(|need| need.verbs);
+        verbs.filter(|verb| !matches!(**verb, "get" | "list" | "watch")).count() > 1
     }
 }
 
-fn describe<T: Tool>() -> rmcp::model::Tool {
-    let description = schema_for_type::<T>()
-        .get("description")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    let mut input = schema_for_input::<T>().unwrap_or_else(|error| panic!("{}: {error}", T::NAME));
-    if T::EFFECT.writes() {
-        let properties = Arc::make_mut(&mut input).entry("properties").or_insert_with(|| json!({}));
-        properties["confirmed"] = json!({
-            "type": "boolean",
-            "default": false,
-            "description": "Whether to really do it; otherwise the result shows what would happen.",
-        });
-    }
-    rmcp::model::Tool::new(T::NAME, description, input)
-        .with_title(T::TITLE)
-        .with_raw_output_schema(schema_for_output::<T::Output>())
-        .with_annotations(T::EFFECT.annotations(T::TITLE))
-}
-
-fn call<T: Tool>(arguments: JsonObject, caller: &Caller) -> BoxFuture<'_, Result<Answer>> {
+fn run<T: Tool>(arguments: JsonObject, caller: &Caller) -> BoxFuture<'_, Result<Output>> {
     async move {
-        let tool: T = serde_json::from_value(arguments.into()).map_err(|error| {
-            Error::Argument { argument: String::new(), problem: error.to_string() }
-        })?;
+        let tool: T = serde_json::from_value(arguments.into())
+            .map_err(|error| Error::argument("", error.to_string()))?;
         let output = tool.call(caller).await?;
         let blocks = T::blocks(&output);
-        Ok(Answer { value: serde_json::to_value(output).map_err(Error::Output)?, blocks })
+        Ok(Output { value: serde_json::to_value(output).map_err(Error::Output)?, blocks })
     }
     .boxed()
 }

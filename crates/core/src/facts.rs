@@ -1,0 +1,184 @@
+//! What the cluster says of itself and of the caller: what the gate judges by.
+
+use std::collections::BTreeMap;
+
+use futures::future::try_join_all;
+use k8s_openapi::api::{
+    authorization::v1::{ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec},
+    core::v1::Namespace as NamespaceObject,
+};
+use kube::{
+    Api, Client, Error,
+    api::{ListParams, PostParams},
+};
+
+use crate::{Need, Policy, Resource};
+
+/// How many namespaces are looked at when neither policy nor kubeconfig names one.
+const NAMESPACES: u32 = 10;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Why the cluster could not be asked. Then nothing else is known.
+    pub unreachable: Option<String>,
+    /// What the API server calls its version.
+    pub version: Option<String>,
+    /// Every resource the cluster serves, `(group, plural)`, and the version it prefers.
+    pub served: BTreeMap<(String, String), String>,
+    /// Where the caller may work, and what they may do there.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// What a caller may do in one namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespace {
+    pub name: String,
+    pub rules: Vec<ResourceRule>,
+    /// Whether `rules` may leave some out, as with a webhook authorizer.
+    pub incomplete: bool,
+}
+
+impl Facts {
+    /// Asks the cluster, as the caller whose client it is.
+    pub(crate) async fn ask(
+        client: &Client,
+        policy: &Policy,
+        namespace: &str,
+    ) -> Result<Self, Error> {
+        let (served, version, namespaces) = tokio::try_join!(
+            served(client),
+            client.apiserver_version(),
+            namespaces(client, policy, namespace),
+        )?;
+        Ok(Self { unreachable: None, version: Some(version.git_version), served, namespaces })
+    }
+
+    pub(crate) fn unreachable(reason: String) -> Self {
+        Self { unreachable: Some(reason), ..Self::default() }
+    }
+
+    pub(crate) fn serve(&self, resource: Resource) -> bool {
+        self.version_of(resource).is_some()
+    }
+
+    pub(crate) fn version_of(&self, resource: Resource) -> Option<&str> {
+        // Not every API server lists subresources: they come with what they belong to.
+        let plural = resource.plural.split('/').next().unwrap_or_default();
+        self.served.get(&(resource.group.to_owned(), plural.to_owned())).map(String::as_str)
+    }
+}
+
+impl Namespace {
+    pub(crate) fn allows(&self, need: Need) -> bool {
+        self.incomplete || need.verbs.iter().all(|verb| self.grants(verb, need.resource))
+    }
+
+    fn grants(&self, verb: &str, resource: Resource) -> bool {
+        let any = |list: &[String], it: &str| list.iter().any(|entry| entry == "*" || entry == it);
+        let of_any = resource.plural.split_once('/').map(|(_, sub)| format!("*/{sub}"));
+        self.rules.iter().any(|rule| {
+            let resources = rule.resources.as_deref().unwrap_or_default();
+            // A rule for single names does not help where no name is given.
+            let limited = rule.resource_names.as_ref().is_some_and(|names| !names.is_empty());
+            let nameless = matches!(verb, "create" | "list" | "watch" | "deletecollection");
+            !(limited && nameless)
+                && any(&rule.verbs, verb)
+                && any(rule.api_groups.as_deref().unwrap_or_default(), resource.group)
+                && (any(resources, resource.plural)
+                    || of_any.as_ref().is_some_and(|it| resources.contains(it)))
+        })
+    }
+
+    /// Whether there is more than what every authenticated user may do.
+    fn grants_something(&self) -> bool {
+        let about_oneself = |rule: &ResourceRule| {
+            let groups = rule.api_groups.as_deref().unwrap_or_default();
+            groups.iter().all(|group| {
+                group.ends_with("authorization.k8s.io") || group.ends_with("authentication.k8s.io")
+            })
+        };
+        self.incomplete || !self.rules.iter().all(about_oneself)
+    }
+}
+
+/// Everything that discovery names, in two requests where the API server aggregates it.
+async fn served(client: &Client) -> Result<BTreeMap<(String, String), String>, Error> {
+    let aggregated = tokio::try_join!(
+        client.list_core_api_versions_aggregated(),
+        client.list_api_groups_aggregated()
+    );
+    let Ok((core, groups)) = aggregated else { return served_by_group(client).await };
+    let mut served = BTreeMap::new();
+    for group in core.items.into_iter().chain(groups.items) {
+        let name = group.metadata.and_then(|it| it.name).unwrap_or_default();
+        for version in group.versions {
+            let number = version.version.unwrap_or_default();
+            for plural in version.resources.into_iter().filter_map(|it| it.resource) {
+                // The version that is preferred comes first.
+                served.entry((name.clone(), plural)).or_insert_with(|| number.clone());
+            }
+        }
+    }
+    Ok(served)
+}
+
+/// The same from an API server before 1.26, or a proxy, that answers in the old way.
+async fn served_by_group(client: &Client) -> Result<BTreeMap<(String, String), String>, Error> {
+    let core = client.list_core_api_resources("v1").await?;
+    let mut served: BTreeMap<_, _> =
+        core.resources.into_iter().map(|it| ((String::new(), it.name), "v1".to_owned())).collect();
+    let groups = client.list_api_groups().await?.groups;
+    let versions = groups.into_iter().filter_map(|group| {
+        let version = group.preferred_version.or_else(|| group.versions.into_iter().next())?;
+        Some((group.name, version))
+    });
+    let resources = versions.map(|(group, version)| async move {
+        // One broken aggregated API must not hide all the others.
+        let list = client.list_api_group_resources(&version.group_version).await;
+        (group, version.version, list.map(|it| it.resources).unwrap_or_default())
+    });
+    for (group, version, resources) in futures::future::join_all(resources).await {
+        for resource in resources {
+            served.entry((group.clone(), resource.name)).or_insert_with(|| version.clone());
+        }
+    }
+    Ok(served)
+}
+
+/// What the caller may do in the namespaces of the policy, else in their own, else in those that
+/// they may list.
+async fn namespaces(
+    client: &Client,
+    policy: &Policy,
+    namespace: &str,
+) -> Result<Vec<Namespace>, Error> {
+    if let Some(names) = &policy.namespaces {
+        return try_join_all(names.iter().map(|name| rules(client, name))).await;
+    }
+    let own = rules(client, namespace).await?;
+    if own.grants_something() {
+        return Ok(vec![own]);
+    }
+    let listed = Api::<NamespaceObject>::all(client.clone())
+        .list_metadata(&ListParams::default().limit(NAMESPACES))
+        .await;
+    // Most users may not list namespaces; then their own is all that is known.
+    let names = listed.map(|list| list.items).unwrap_or_default();
+    let names = names.into_iter().filter_map(|it| it.metadata.name).filter(|it| it != namespace);
+    let others = names.map(|name| async move { rules(client, &name).await });
+    let mut all = vec![own];
+    all.extend(try_join_all(others).await?);
+    Ok(all)
+}
+
+async fn rules(client: &Client, namespace: &str) -> Result<Namespace, Error> {
+    let spec = SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) };
+    let review = SelfSubjectRulesReview { spec, ..Default::default() };
+    let review = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    let status = review.status.unwrap_or_default();
+    Ok(Namespace {
+        name: namespace.to_owned(),
+        rules: status.resource_rules,
+        incomplete: status.incomplete,
+    })
+}

@@ -1,0 +1,206 @@
+//! The MCP server: tool sets behind the gate, for one caller, in both eras of the protocol.
+
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+
+use futures::FutureExt as _;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation,
+        InitializeRequestParams, InitializeResult, JsonObject, ListToolsResult,
+        PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, ServerCapabilities,
+        ServerConfig, SubscriptionFilter,
+    },
+    service::{NotificationContext, RequestContext, SubscriptionContext},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{Answer, Caller, Error, Progress, Refusal, Result, ToolDef, ToolSet, answer, gate};
+
+/// How long a client may take a list of tools for granted, if it listens for no changes.
+const LIST_TTL_MS: u64 = 60_000;
+
+/// Serves tool sets to one caller. A clone is the same server.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    caller: Caller,
+    sets: Vec<&'static ToolSet>,
+    /// Calls that change the cluster: they are carried through, whoever hangs up.
+    changing: TaskTracker,
+    /// Fires when the server is to end.
+    closing: CancellationToken,
+}
+
+impl Server {
+    pub fn new(caller: Caller, sets: &[&'static ToolSet]) -> Self {
+        let mut tools: Vec<ToolDef> = sets.iter().flat_map(|set| set.tools()).copied().collect();
+        tools.sort_by_key(|tool| tool.name);
+        Self(Arc::new(Inner {
+            caller: caller.offered(tools),
+            sets: sets.to_vec(),
+            changing: TaskTracker::new(),
+            closing: CancellationToken::new(),
+        }))
+    }
+
+    /// Every tool, in the order of names, with the reason why it is not offered if it is not.
+    pub async fn tools(&self) -> Vec<(ToolDef, Option<Refusal>)> {
+        let Inner { caller, .. } = &*self.0;
+        let facts = caller.facts().await;
+        let verdict = |tool: &ToolDef| gate::admit(tool, caller.policy(), &facts).err();
+        caller.tools().iter().map(|tool| (*tool, verdict(tool))).collect()
+    }
+
+    /// Calls a tool by its name, as an agent would.
+    pub async fn call(
+        &self,
+        name: &str,
+        arguments: JsonObject,
+        progress: Progress,
+    ) -> Result<Answer> {
+        let tool = self.0.caller.tools().iter().find(|tool| tool.name == name);
+        let tool = tool.ok_or_else(|| Error::UnknownTool(name.to_owned()))?;
+        self.carry_out(*tool, arguments, progress).await
+    }
+
+    /// Everything that belongs to a call, from the gate to the audit.
+    pub(crate) async fn carry_out(
+        &self,
+        tool: ToolDef,
+        arguments: JsonObject,
+        progress: Progress,
+    ) -> Result<Answer> {
+        let changes = tool.changes(&arguments);
+        let caller = self.0.caller.clone();
+        let call = async move {
+            gate::admit(&tool, caller.policy(), &*caller.facts().await)?;
+            let call = AssertUnwindSafe(tool.call(arguments, &caller, progress)).catch_unwind();
+            call.await.unwrap_or_else(|_| Err(Error::Panicked))
+        };
+        if changes {
+            // In a task of its own: nobody who hangs up leaves it half done.
+            self.0.changing.spawn(call).await.unwrap_or(Err(Error::Panicked))
+        } else {
+            call.await
+        }
+    }
+
+    /// Fires when the server is to end.
+    pub(crate) fn closing(&self) -> &CancellationToken {
+        &self.0.closing
+    }
+
+    /// Waits until everything that changes the cluster is done.
+    pub(crate) async fn finished(&self) {
+        self.0.changing.close();
+        self.0.changing.wait().await;
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        let components: Vec<_> = self.0.sets.iter().filter(|set| set.name != "core").collect();
+        // A binary of one component is that component's server.
+        let (name, title) = match &components[..] {
+            [only] => (format!("{}-mcp", only.name), format!("Kubeflow {}", only.name)),
+            _ => ("kubeflow-mcp".to_owned(), "Kubeflow".to_owned()),
+        };
+        let guides = self.0.sets.iter().map(|set| set.guide.trim()).filter(|it| !it.is_empty());
+        ServerConfig::new(capabilities)
+            .with_server_info(
+                Implementation::new(name, env!("CARGO_PKG_VERSION")).with_title(title),
+            )
+            .with_instructions(guides.collect::<Vec<_>>().join("\n\n"))
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        cx: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        self.0.caller.learn();
+        cx.peer.set_peer_info(request.clone());
+        self.negotiate_initialize(&request)
+    }
+
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        self.0.caller.learn();
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        cx: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let tools = self.tools().await.into_iter().filter(|(_, refusal)| refusal.is_none());
+        let list =
+            ListToolsResult::with_all_items(tools.map(|(tool, _)| tool.describe()).collect());
+        let modern = cx
+            .protocol_version()
+            .is_some_and(|it| it.as_str() >= ProtocolVersion::V_2026_07_28.as_str());
+        Ok(if modern {
+            list.with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Private)
+        } else {
+            list
+        })
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        cx: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let token = cx.meta.get_progress_token();
+        let (progress, mut steps) = Progress::channel();
+        let progress = if token.is_some() { progress } else { Progress::default() };
+        let arguments = request.arguments.unwrap_or_default();
+        let mut call = pin!(self.call(&request.name, arguments, progress));
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                Some(step) = steps.recv() => {
+                    let Some(token) = token.clone() else { continue };
+                    let mut told = ProgressNotificationParam::new(token, step.done)
+                        .with_message(step.message);
+                    told.total = step.total;
+                    // A client that is gone is noticed by the cancellation.
+                    let _ = cx.peer.notify_progress(told).await;
+                }
+                outcome = &mut call => break outcome,
+                () = cx.ct.cancelled() => break Err(Error::Cancelled),
+                () = self.0.closing.cancelled() => break Err(Error::Cancelled),
+            }
+        };
+        match outcome {
+            Ok(answer) => Ok(answer.into_result().into()),
+            // The one failure that is the protocol's: the request names nothing that there is.
+            Err(error @ Error::UnknownTool(_)) => {
+                Err(ErrorData::invalid_params(error.to_string(), None))
+            }
+            Err(error) => Ok(answer::failed(&error).into()),
+        }
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        asked: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(asked.supported_by(&self.get_info().capabilities))
+    }
+
+    async fn listen(&self, cx: SubscriptionContext) -> Result<(), ErrorData> {
+        tokio::select! {
+            () = cx.cancelled() => {}
+            () = self.0.closing.cancelled() => {}
+        }
+        Ok(())
+    }
+
+    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {}
+}
