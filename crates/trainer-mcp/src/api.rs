@@ -1,5 +1,7 @@
 //! The Kubeflow Trainer's objects, as far as the tools read or write them.
 
+pub mod runtime;
+
 use k8s_openapi::{
     api::core::v1::EnvVar,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},

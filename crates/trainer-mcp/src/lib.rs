@@ -2,4 +2,17 @@
 
 pub mod api;
 pub mod phase;
+pub mod runtimes;
 pub mod steps;
+
+use kubeflow_mcp_core::ToolSet;
+
+pub const TOOL_SET: ToolSet = ToolSet {
+    name: "trainer",
+    about: "Plan, start, follow and explain training jobs",
+    guide: include_str!("guide.md"),
+    tools: &[runtimes::TOOLS],
+    local: None,
+};
+
+inventory::submit!(TOOL_SET);
