@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn five_hundred_pods_fit_into_a_page() {
         let at = "2026-08-21T10:01:00Z";
-        let phase = |it: u32| if it % 3 == 0 { "Failed" } else { "Running" };
+        let phase = |it: u32| if it.is_multiple_of(3) { "Failed" } else { "Running" };
         let mut pods: Vec<Pod> = (0..511).map(|it| pod("node", it, at, phase(it))).collect();
         pods.push(pod("node", 600, "2026-08-21T09:00:00Z", "Running"));
         let job = job(512, &["node"]);

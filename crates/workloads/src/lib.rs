@@ -1,4 +1,5 @@
 //! What running work has in common, whatever Kubeflow component started it.
 
 pub mod code;
+pub mod logs;
 pub mod pods;

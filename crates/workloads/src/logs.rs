@@ -1,0 +1,214 @@
+//! The log of a container: its end, or what a search finds in it, read with bounded memory.
+
+mod excerpt;
+mod lines;
+
+use std::{pin::pin, time::Duration};
+
+use futures::{AsyncBufRead, AsyncBufReadExt as _};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::LogParams};
+use kubeflow_mcp_core::{Error, Resource, Result};
+use regex::Regex;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+pub use self::excerpt::pattern;
+use self::{excerpt::Excerpt, lines::Lines};
+use crate::pods::{Container, Member};
+
+pub const POD_LOGS: Resource = Resource::namespaced("", "pods/log");
+
+/// Which part of a log is wanted.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// At most so many lines, from the end.
+    pub tail: u32,
+    pub since_seconds: Option<i64>,
+    /// Only what matches, with its surroundings.
+    pub search: Option<Regex>,
+    /// Of the container before its last restart; by itself where only that one has a log.
+    pub previous: Option<bool>,
+}
+
+/// The log of a container, or why there is none.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct Log {
+    pub container: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The lines, oldest first; the end of the log is what is kept.
+    pub text: String,
+    pub lines: usize,
+    /// How many lines the search found; the last of them are shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matches: Option<usize>,
+    /// How many lines were read and not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub omitted_lines: Option<usize>,
+    /// What else is worth knowing of this log: why it is empty, or ends early.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    Current,
+    /// Of the container before its last restart.
+    Previous,
+}
+
+/// A search looks at so much of the end of a log.
+const WINDOW_LINES: i64 = 100_000;
+const WINDOW_BYTES: i64 = 32 << 20;
+const READ_WITHIN: Duration = Duration::from_secs(30);
+/// About 1,500 tokens; who asks for more lines than the default gets more, up to the second bound.
+const CHARACTERS: usize = 5_000;
+const MOST_CHARACTERS: usize = 24_000;
+
+/// The container that is meant: the one asked for, or `usual`, or the only sensible one.
+pub fn container<'a>(
+    member: &'a Member,
+    asked: Option<&str>,
+    usual: &str,
+) -> Result<&'a Container> {
+    let found = match asked {
+        Some(name) => member.container(name),
+        None => member.container(usual).or_else(|| member.containers.iter().find(|it| !it.init)),
+    };
+    found.ok_or_else(|| {
+        let names: Vec<&str> = member.containers.iter().map(|it| it.name.as_str()).collect();
+        let asked = asked.unwrap_or(usual);
+        let names = names.join(", ");
+        Error::argument("container", format!("no container {asked:?} in its Pod, but {names}"))
+    })
+}
+
+/// Reads the log of one container of a Pod. That there is none is a result and not an error.
+pub async fn read(pods: &Api<Pod>, pod: &str, container: &Container, query: &Query) -> Result<Log> {
+    let restarted = container.restarts > 0;
+    let sources: &[Source] = match query.previous {
+        Some(true) => &[Source::Previous],
+        None if restarted && container.waiting => &[Source::Previous, Source::Current],
+        None if restarted => &[Source::Current, Source::Previous],
+        _ => &[Source::Current],
+    };
+    let mut log = Log { container: container.name.clone(), ..Log::default() };
+    for &source in sources {
+        let Some(excerpt) = window(pods, pod, source, query, &mut log).await? else { continue };
+        if excerpt.seen == 0 && source != sources[sources.len() - 1] {
+            continue;
+        }
+        let hidden = excerpt.dropped;
+        log.source = Some(source);
+        log.lines = excerpt.shown();
+        log.matches = query.search.as_ref().map(|_| excerpt.matches);
+        log.omitted_lines = Some(hidden).filter(|it| *it > 0);
+        if excerpt.seen == 0 {
+            log.notes.push("the log is empty".to_owned());
+        }
+        log.text = excerpt.text();
+        break;
+    }
+    if log.source.is_some() && restarted {
+        let times = container.restarts;
+        let other = if log.source == Some(Source::Current) { "true" } else { "false" };
+        log.notes.push(format!("restarted {times} times; previous={other} reads the other log"));
+    }
+    Ok(log)
+}
+
+/// Reads the end of the log; less of it when its lines are so long that the end is out of reach.
+async fn window<'a>(
+    pods: &Api<Pod>,
+    pod: &str,
+    source: Source,
+    query: &'a Query,
+    log: &mut Log,
+) -> Result<Option<Excerpt<'a>>> {
+    let wanted = if query.search.is_some() { WINDOW_LINES } else { i64::from(query.tail) };
+    let mut lines = wanted;
+    loop {
+        let parameters = LogParams {
+            container: Some(log.container.clone()),
+            previous: source == Source::Previous,
+            since_seconds: query.since_seconds,
+            tail_lines: Some(lines),
+            limit_bytes: Some(WINDOW_BYTES),
+            ..LogParams::default()
+        };
+        let stream = match pods.log_stream(pod, &parameters).await {
+            Ok(stream) => stream,
+            // The API server's word for a log that does not exist yet, or no longer.
+            Err(kube::Error::Api(status)) if status.code == 400 => {
+                log.notes.push(status.message.clone());
+                return Ok(None);
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                log.notes.push(format!("Pod {pod:?} has just been removed, and its log with it"));
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let tail = query.tail as usize;
+        let characters = (tail * 50).clamp(CHARACTERS, MOST_CHARACTERS);
+        let mut excerpt = Excerpt::new(query.search.as_ref(), tail, characters);
+        let end = drain(stream, &mut excerpt).await;
+        if end == End::Limit && lines > 1 {
+            lines = (lines / 16).max(1);
+            continue;
+        }
+        if lines < wanted && query.search.is_some() {
+            log.notes.push(format!("only the last {lines} lines were searched"));
+        }
+        log.notes.extend(end.note());
+        return Ok(Some(excerpt));
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Complete,
+    Limit,
+    Broken,
+    Slow,
+}
+
+impl End {
+    fn note(self) -> Option<String> {
+        let note = match self {
+            Self::Complete => return None,
+            Self::Limit => "the last line is longer than 32 MiB, and its end is not shown",
+            Self::Broken => "the connection broke off before the end of the log",
+            Self::Slow => "reading was given up after 30 s, before the end of the log",
+        };
+        Some(note.to_owned())
+    }
+}
+
+async fn drain(stream: impl AsyncBufRead, excerpt: &mut Excerpt<'_>) -> End {
+    let mut stream = pin!(stream);
+    let mut lines = Lines::default();
+    let mut read = 0_i64;
+    let deadline = Instant::now() + READ_WITHIN;
+    let end = loop {
+        let bytes = match timeout_at(deadline, stream.fill_buf()).await {
+            Ok(Ok([])) if read >= WINDOW_BYTES => break End::Limit,
+            Ok(Ok([])) => break End::Complete,
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(_)) => break End::Broken,
+            Err(_) => break End::Slow,
+        };
+        lines.push(bytes, |line| excerpt.push(line));
+        let length = bytes.len();
+        read = read.saturating_add(i64::try_from(length).unwrap_or(i64::MAX));
+        stream.as_mut().consume(length);
+    };
+    lines.finish(|line| excerpt.push(line));
+    end
+}
+
+#[cfg(test)]
+mod tests;
