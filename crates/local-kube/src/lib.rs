@@ -3,6 +3,8 @@
 
 mod admission;
 #[cfg(feature = "cluster")]
+pub mod http;
+#[cfg(feature = "cluster")]
 pub mod lists;
 #[cfg(feature = "cluster")]
 pub mod patch;

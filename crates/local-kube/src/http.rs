@@ -1,0 +1,235 @@
+//! The API over TLS on loopback, for kubectl and every other client outside the process.
+
+mod credentials;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use kube::core::Status;
+use sha2::{Digest, Sha256};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::credentials::Credentials;
+use crate::{UserInfo, rbac, status};
+
+/// As much as the API server takes in one request.
+const MOST_BYTES: usize = 3 * 1024 * 1024;
+
+/// How long a client may take over its TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The API server's address, and who may speak to it. It stops when dropped.
+pub struct Listener {
+    /// What kubectl and other clients need to speak to it as the administrator, as YAML.
+    pub kubeconfig: String,
+    pub addr: SocketAddr,
+    authority: String,
+    users: Arc<Users>,
+    _stopped: DropGuard,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    #[error("could not read or write {path:?}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("could not make a certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    #[error("could not use the certificate of {path:?}: {why}")]
+    Tls { path: PathBuf, why: String },
+    #[error("could not listen on loopback: {0}")]
+    Bind(io::Error),
+}
+
+impl Listener {
+    /// A token for a further user, good while the listener lives. Their roles say what they may do.
+    pub fn token(&self, user: UserInfo) -> String {
+        let token = credentials::random_token();
+        self.users.add(&token, user);
+        token
+    }
+
+    /// A kubeconfig, as YAML, for whoever holds the token.
+    pub fn kubeconfig_for(&self, token: &str) -> String {
+        credentials::kubeconfig(self.addr, &self.authority, token)
+    }
+}
+
+/// Who each token stands for. Tokens are looked up by their digests, so that neither memory nor the
+/// time of a look-up tells anything of them.
+#[derive(Default)]
+struct Users(Mutex<HashMap<[u8; 32], UserInfo>>);
+
+impl Users {
+    fn add(&self, token: &str, user: UserInfo) {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        users.insert(Sha256::digest(token).into(), user);
+    }
+
+    fn of<B>(&self, request: &Request<B>) -> Option<UserInfo> {
+        let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, token) = header.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let digest: [u8; 32] = Sha256::digest(token.trim()).into();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
+    }
+}
+
+/// The administrator, who passes every check.
+pub fn administrator() -> UserInfo {
+    UserInfo {
+        username: "kubernetes-admin".into(),
+        uid: String::new(),
+        groups: vec![rbac::MASTERS.into(), "system:authenticated".into()],
+    }
+}
+
+/// Serves `answer` on loopback, on the port of the last time if it is free. Certificates and the
+/// administrator's token live in `dir`, which only the user can read, and outlast a restart.
+pub async fn listen<A, F, B>(dir: &Path, answer: A) -> Result<Listener, ListenError>
+where
+    A: Fn(UserInfo, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let credentials = Credentials::load_or_make(dir)?;
+    let acceptor = TlsAcceptor::from(Arc::new(credentials.tls(dir)?));
+    let listener = bind(credentials.port).await.map_err(ListenError::Bind)?;
+    let addr = listener.local_addr().map_err(ListenError::Bind)?;
+    credentials::remember_port(dir, addr.port())?;
+
+    let users = Arc::new(Users::default());
+    users.add(&credentials.token, administrator());
+    let stopping = CancellationToken::new();
+    tokio::spawn(accept(listener, acceptor, users.clone(), answer, stopping.clone()));
+    Ok(Listener {
+        kubeconfig: credentials::kubeconfig(addr, &credentials.authority, &credentials.token),
+        addr,
+        authority: credentials.authority,
+        users,
+        _stopped: stopping.drop_guard(),
+    })
+}
+
+async fn bind(port: Option<u16>) -> io::Result<TcpListener> {
+    if let Some(port) = port
+        && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    {
+        return Ok(listener);
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+}
+
+async fn accept<A, F, B>(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    users: Arc<Users>,
+    answer: A,
+    stopping: CancellationToken,
+) where
+    A: Fn(UserInfo, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let accepting = async {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let serving = serve(stream, acceptor.clone(), users.clone(), answer.clone());
+                    tokio::spawn(stopping.clone().run_until_cancelled_owned(serving));
+                }
+                Err(error) => {
+                    // The process has no file descriptors left, or the like: others may end soon.
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    };
+    stopping.run_until_cancelled(accepting).await;
+}
+
+async fn serve<A, F, B>(stream: TcpStream, acceptor: TlsAcceptor, users: Arc<Users>, answer: A)
+where
+    A: Fn(UserInfo, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // Small answers are not to wait for each other.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "could not turn off delays");
+    }
+    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "a client broke off its TLS handshake"),
+        Err(_) => return tracing::debug!("a client did not finish its TLS handshake"),
+    };
+    let service = service_fn(|request: Request<Incoming>| {
+        let (users, answer) = (users.clone(), answer.clone());
+        async move {
+            let answered: Result<_, std::convert::Infallible> =
+                Ok(match authenticated(&users, request).await {
+                    Ok((user, request)) => answer(user, request).await.map(Either::Left),
+                    Err(status) => refused(&status).map(Either::Right),
+                });
+            answered
+        }
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// The user and the whole request, or why there will be no answer.
+async fn authenticated(
+    users: &Users,
+    request: Request<Incoming>,
+) -> Result<(UserInfo, Request<Bytes>), Box<Status>> {
+    let user = users.of(&request).ok_or_else(status::unauthorized)?;
+    let (mut parts, body) = request.into_parts();
+    // The token has served its purpose, and nobody behind this needs to be trusted with it.
+    parts.headers.remove(header::AUTHORIZATION);
+    let body = Limited::new(body, MOST_BYTES).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            status::too_large(format!("Request entity too large: limit is {MOST_BYTES}"))
+        } else {
+            status::bad_request(format!("the body of the request broke off: {error}"))
+        }
+    })?;
+    Ok((user, Request::from_parts(parts, body.to_bytes())))
+}
+
+fn refused(status: &Status) -> Response<Full<Bytes>> {
+    let mut body = serde_json::json!(status);
+    body["kind"] = "Status".into();
+    body["apiVersion"] = "v1".into();
+    let mut response = Response::new(Full::from(body.to_string()));
+    *response.status_mut() = http::StatusCode::from_u16(status.code).unwrap_or_default();
+    let json = header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+#[cfg(test)]
+mod tests;
