@@ -2,6 +2,7 @@
 //! their admission and their controllers are handed to it.
 
 mod admission;
+mod host_python;
 #[cfg(feature = "cluster")]
 pub mod http;
 #[cfg(feature = "cluster")]
@@ -17,5 +18,6 @@ pub mod status;
 
 pub use crate::{
     admission::{Admission, Admit, Denial, Operation, UserInfo},
+    host_python::{HOST_PYTHON, PYTHON_PACKAGES},
     path::ApiPath,
 };

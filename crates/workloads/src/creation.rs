@@ -1,0 +1,88 @@
+//! Creating an object once, however often the same call is made.
+
+use kube::{
+    api::{GetParams, PostParams},
+    client::Body,
+    core::{Request, Status},
+};
+use kubeflow_mcp_core::{Caller, Error, Result};
+use serde_json::{Value, json};
+
+/// The annotation that tells which call made an object.
+pub const REQUEST_DIGEST: &str = "mcp.kubeflow.org/request-digest";
+
+/// What the API server stored, or would store.
+#[derive(Debug)]
+pub struct Creation {
+    pub object: Value,
+    /// False when the same call had made the object before.
+    pub created: bool,
+    /// What the API server warned of.
+    pub warnings: Vec<String>,
+}
+
+/// Creates `object` in the collection at `path`, refusing fields that the API server does not know.
+/// Whoever repeats a call, because its answer was lost, gets the object that it made.
+pub async fn create(caller: &Caller, path: &str, mut object: Value) -> Result<Creation> {
+    object["metadata"]["annotations"][REQUEST_DIGEST] = json!(caller.digest());
+    let body = serde_json::to_vec(&object).map_err(Error::Output)?;
+    let request = Request::new(path).create(&PostParams::default(), body);
+    let mut request = request.map_err(kube::Error::BuildRequest)?.map(Body::from);
+    *request.uri_mut() = format!("{path}?fieldValidation=Strict")
+        .parse()
+        .expect("the path has made a request already");
+    let response = caller.client().send(request).await?;
+    let warnings = response.headers().get_all("warning").iter();
+    let warnings = warnings.filter_map(|it| warning(it.to_str().ok()?)).collect();
+    let status = response.status();
+    let body = response.into_body().collect_bytes().await?;
+    if status.is_success() {
+        let object = serde_json::from_slice(&body).map_err(kube::Error::SerdeError)?;
+        return Ok(Creation { object, created: true, warnings });
+    }
+    let failure = serde_json::from_slice(&body).unwrap_or_else(|_| {
+        Status::failure(String::from_utf8_lossy(&body).trim(), "Unknown").with_code(status.as_u16())
+    });
+    if failure.reason != "AlreadyExists" {
+        return Err(kube::Error::Api(Box::new(failure)).into());
+    }
+    let existing = existing(caller, path, object["metadata"]["name"].as_str().unwrap_or_default());
+    match existing.await? {
+        Some(object) => Ok(Creation { object, created: false, warnings }),
+        None => Err(Error::conflict(
+            failure.message,
+            "another request made it; choose another name, or delete it first",
+        )),
+    }
+}
+
+/// The object of that name, if this very call made it.
+async fn existing(caller: &Caller, path: &str, name: &str) -> Result<Option<Value>> {
+    let request = Request::new(path).get(name, &GetParams::default());
+    let object = caller.client().request(request.map_err(kube::Error::BuildRequest)?).await;
+    let ours = |it: &Value| it["metadata"]["annotations"][REQUEST_DIGEST] == caller.digest();
+    match object {
+        Ok(object) => Ok(Some(object).filter(ours)),
+        Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The text of a header such as `299 - "is deprecated"`.
+fn warning(header: &str) -> Option<String> {
+    let text = header.split_once('"')?.1;
+    let text = text.rsplit_once('"').map_or(text, |(text, _)| text);
+    Some(text.replace("\\\"", "\"").replace("\\\\", "\\"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_lose_their_wrapping() {
+        let text = warning(r#"299 - "runtime \"x\" is deprecated""#);
+        assert_eq!(text.as_deref(), Some(r#"runtime "x" is deprecated"#));
+        assert_eq!(warning("299"), None);
+    }
+}
