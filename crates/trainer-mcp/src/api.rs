@@ -7,7 +7,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
 use kube::CustomResource;
-use kubeflow_mcp_core::Resource;
+use kubeflow_mcp_core::{Caller, Error, Resource, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -112,6 +112,25 @@ pub struct Metric {
 }
 
 impl TrainJob {
+    /// The job of that name; a name that no job can have is told apart from one that none has.
+    pub async fn find(caller: &Caller, namespace: Option<&str>, name: &str) -> Result<Self> {
+        let usual = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+        if name.is_empty() || name.len() > 63 || !name.chars().all(usual) {
+            let problem = format!(
+                "{name:?} is no name of a training job: lower-case letters, digits and '-' only"
+            );
+            return Err(Error::argument("name", problem));
+        }
+        caller.api::<Self>(namespace).get(name).await.map_err(|error| match error {
+            kube::Error::Api(status) if status.code == 404 => Error::NotFound {
+                kind: "TrainJob",
+                name: name.to_owned(),
+                namespace: caller.namespace(namespace).to_owned(),
+            },
+            other => other.into(),
+        })
+    }
+
     /// A condition that is `True`.
     pub fn condition(&self, name: &str) -> Option<&Condition> {
         let conditions = &self.status.as_ref()?.conditions;

@@ -1,6 +1,8 @@
 //! Tools for Kubeflow Trainer: plan, start, follow and explain training jobs.
 
 pub mod api;
+pub mod events;
+pub mod logs;
 pub mod phase;
 pub mod runtimes;
 pub mod steps;
@@ -11,7 +13,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
     name: "trainer",
     about: "Plan, start, follow and explain training jobs",
     guide: include_str!("guide.md"),
-    tools: &[runtimes::TOOLS],
+    tools: &[runtimes::TOOLS, logs::TOOLS, events::TOOLS],
     local: None,
 };
 

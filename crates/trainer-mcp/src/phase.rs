@@ -70,6 +70,11 @@ impl Phase {
 }
 
 impl Standing {
+    /// Judges by the job's own status and these Pods.
+    pub fn now(job: &TrainJob, pods: &[Member]) -> Self {
+        Self::of(job, pods, &[], Timestamp::now())
+    }
+
     /// Judges by what was seen: without Pods and events, some phases are told apart less finely.
     pub fn of(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> Self {
         let (phase, reason, message) = judge(job, pods, events, now);

@@ -1,5 +1,6 @@
 //! What running work has in common, whatever Kubeflow component started it.
 
 pub mod code;
+pub mod events;
 pub mod logs;
 pub mod pods;

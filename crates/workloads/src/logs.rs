@@ -35,6 +35,7 @@ pub struct Query {
 /// The log of a container, or why there is none.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Log {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,

@@ -145,7 +145,9 @@ fn wrong_code_is_refused_with_its_place() {
     );
     refused(
         code("def f():\nreturn 1\n"),
-        expect![[r#"argument "script": line 2, column 1: expected an indented block after function definition: "return 1""#]],
+        expect![[
+            r#"argument "script": line 2, column 1: expected an indented block after function definition: "return 1""#
+        ]],
     );
     refused(
         code("x = 'é' +\n"),
@@ -163,7 +165,9 @@ fn wrong_code_is_refused_with_its_place() {
     );
     refused(
         code("print 'python 2'\n"),
-        expect![[r#"argument "script": line 1, column 7: simple statements must be separated by newlines or semicolons: "print 'python 2'""#]],
+        expect![[
+            r#"argument "script": line 1, column 7: simple statements must be separated by newlines or semicolons: "print 'python 2'""#
+        ]],
     );
 }
 

@@ -1,0 +1,176 @@
+//! What Kubernetes has reported of a TrainJob and of everything made for it.
+
+use jiff::SignedDuration;
+use k8s_openapi::api::core::v1::Event;
+use kube::ResourceExt as _;
+use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use workloads::events::{self, EVENTS, Found, Row};
+
+use crate::api::{TRAIN_JOBS, TrainJob};
+
+pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetTrainingEvents>()];
+
+/// Shows what happened to a training job and its JobSet, Jobs, Pods, volumes and queue: scheduling,
+/// image pulls, restarts, refusals. Call it when a job does not start or its Pods vanish.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct GetTrainingEvents {
+    name: String,
+    /// Default: yours.
+    namespace: Option<String>,
+    /// Leave out what is normal.
+    #[serde(default)]
+    warnings_only: bool,
+    /// Rows at most.
+    #[serde(default = "twenty")]
+    #[schemars(range(min = 1, max = 100))]
+    limit: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Events {
+    /// Newest first; repeats are one row.
+    events: Vec<Row>,
+    /// How many older rows there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_shown: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+fn twenty() -> usize {
+    20
+}
+
+impl Tool for GetTrainingEvents {
+    type Output = Events;
+    const NAME: &str = "get_training_events";
+    const TITLE: &str = "Show what happened to a training job";
+    const EFFECT: Effect = Effect::Reads;
+    const PERSONA: Persona = Persona::Readonly;
+    const NEEDS: &[Need] = &[Need::to(&["get"], TRAIN_JOBS), Need::to(&["list"], EVENTS)];
+
+    async fn call(self, caller: &Caller) -> Result<Events> {
+        let job = TrainJob::find(caller, self.namespace.as_deref(), &self.name).await?;
+        let found = of(caller, &job).await?;
+        let note = note(&found);
+        let wanted = |it: &Row| !self.warnings_only || it.kind != "Normal";
+        let mut rows: Vec<Row> = events::rows(found.events).into_iter().filter(wanted).collect();
+        let not_shown = rows.len().checked_sub(self.limit).filter(|it| *it > 0);
+        rows.truncate(self.limit);
+        Ok(Events { events: rows, not_shown, note })
+    }
+}
+
+fn note(found: &Found) -> Option<String> {
+    if !found.complete {
+        return Some(format!("only {} events of the namespace were looked at", found.looked_at));
+    }
+    found
+        .events
+        .is_empty()
+        .then(|| "none are left; a cluster usually forgets events after an hour".to_owned())
+}
+
+/// The events of a TrainJob and of everything made for it.
+pub async fn of(caller: &Caller, job: &TrainJob) -> Result<Found> {
+    let api = caller.api::<Event>(job.namespace().as_deref());
+    events::find(&api, |event| concerns(job, event)).await
+}
+
+/// Whether an event is about the job or one of its parts, and not about a former job of that name.
+fn concerns(job: &TrainJob, event: &Event) -> bool {
+    let object = &event.involved_object;
+    let (Some(kind), Some(name)) = (&object.kind, &object.name) else { return false };
+    let job_name = job.name_any();
+    let own = match kind.as_str() {
+        "TrainJob" => *name == job_name && (object.uid.is_none() || object.uid == job.metadata.uid),
+        "JobSet" | "PodGroup" | "Service" => *name == job_name,
+        "Job" => part(&job_name, name).is_some_and(|it| group(it, 0).is_some()),
+        "Pod" => part(&job_name, name).is_some_and(|it| group(it, 2).is_some()),
+        "PersistentVolumeClaim" => name.strip_suffix(&job_name).is_some_and(|it| it.ends_with('-')),
+        "Workload" => part("trainjob", name)
+            .and_then(|it| part(&job_name, it))
+            .is_some_and(|hash| !hash.contains('-')),
+        _ => false,
+    };
+    // Creation times are whole seconds, and clocks of a cluster are not exactly one.
+    let slack = SignedDuration::from_secs(1);
+    let born = job.creation_timestamp().and_then(|it| it.0.checked_sub(slack).ok());
+    own && born.is_none_or(|born| events::when(event).is_none_or(|at| at >= born))
+}
+
+/// What follows `name-` in the name of a part.
+fn part<'a>(name: &str, whole: &'a str) -> Option<&'a str> {
+    whole.strip_prefix(name)?.strip_prefix('-')
+}
+
+/// The replicated job in `GROUP-0[-INDEX-SUFFIX]`, of which `more` parts follow the zero. A job
+/// `a-b` has Pods that start with `a-` too, so the shape decides: no group is named like that.
+fn group(part: &str, more: usize) -> Option<&str> {
+    let mut parts = part.rsplitn(more + 2, '-');
+    if more == 2 {
+        let suffix = parts.next()?;
+        let index = parts.next()?;
+        let shaped = suffix.len() == 5 && index.chars().all(|it| it.is_ascii_digit());
+        shaped.then_some(())?;
+    }
+    let zero = parts.next()?;
+    parts.next().filter(|it| zero == "0" && GROUPS.contains(it))
+}
+
+/// The replicated jobs that the Trainer knows.
+const GROUPS: [&str; 4] = ["node", "launcher", "dataset-initializer", "model-initializer"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn events_of_parts_are_told_from_those_of_others() {
+        let job = json!({"apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob",
+            "metadata": {"name": "mnist", "uid": "u1", "creationTimestamp": "2026-08-21T10:00:00Z"},
+            "spec": {"runtimeRef": {"name": "torch"}}});
+        let job: TrainJob = serde_json::from_value(job).unwrap();
+        let check = |kind: &str, name: &str, uid: Option<&str>, at: &str, expected: bool| {
+            let event = json!({"metadata": {}, "eventTime": format!("2026-08-21T{at}.000000Z"),
+                "involvedObject": {"kind": kind, "name": name, "uid": uid}});
+            let event: Event = serde_json::from_value(event).unwrap();
+            assert_eq!(concerns(&job, &event), expected, "{kind} {name} {uid:?} {at}");
+        };
+        let now = "10:00:05";
+        for (kind, name) in [
+            ("TrainJob", "mnist"),
+            ("JobSet", "mnist"),
+            ("Job", "mnist-node-0"),
+            ("Job", "mnist-model-initializer-0"),
+            ("Pod", "mnist-node-0-0-abcde"),
+            ("Pod", "mnist-dataset-initializer-0-0-x7f2k"),
+            ("Pod", "mnist-node-0-511-abcde"),
+            ("PersistentVolumeClaim", "initializer-mnist"),
+            ("Workload", "trainjob-mnist-1a2b3"),
+        ] {
+            check(kind, name, None, now, true);
+        }
+        for (kind, name) in [
+            ("TrainJob", "mnist-2"),
+            ("Job", "mnist-2-node-0"),
+            ("Job", "mnist-node-1"),
+            ("Pod", "mnist-2-node-0-0-abcde"),
+            ("Pod", "mnist-node-0-abcde"),
+            ("Pod", "mnist"),
+            ("PersistentVolumeClaim", "initializer-fashionmnist"),
+            ("Workload", "trainjob-mnist-2-1a2b3"),
+            ("Node", "mnist"),
+        ] {
+            check(kind, name, None, now, false);
+        }
+        check("TrainJob", "mnist", Some("u1"), now, true);
+        check("TrainJob", "mnist", Some("u0"), now, false);
+        check("Pod", "mnist-node-0-0-abcde", None, "09:59:00", false);
+    }
+}
