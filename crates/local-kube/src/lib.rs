@@ -4,12 +4,16 @@
 mod admission;
 mod host_python;
 #[cfg(feature = "cluster")]
+pub mod built_in;
+#[cfg(feature = "cluster")]
 pub mod http;
 #[cfg(feature = "cluster")]
 pub mod lists;
 #[cfg(feature = "cluster")]
 pub mod patch;
 mod path;
+#[cfg(feature = "cluster")]
+pub mod quantity;
 #[cfg(feature = "cluster")]
 pub mod rbac;
 #[cfg(feature = "cluster")]

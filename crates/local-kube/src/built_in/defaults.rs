@@ -1,0 +1,218 @@
+//! The values that the API server writes into its own kinds where the client leaves them out.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Map, Value, json};
+
+use super::{object, text};
+
+/// Fills in what clients and the kubelet rely on. `resource` is the plural with its group.
+pub fn default(resource: &str, object: &mut Value) {
+    match resource {
+        "pods" => pod_spec(&mut object["spec"]),
+        "jobs.batch" => job_spec(&mut object["spec"]),
+        "services" => service_spec(&mut object["spec"]),
+        "persistentvolumeclaims" => set(&mut object["spec"], "volumeMode", "Filesystem"),
+        "secrets" => secret(object),
+        "rolebindings.rbac.authorization.k8s.io"
+        | "clusterrolebindings.rbac.authorization.k8s.io" => binding(object),
+        "storageclasses.storage.k8s.io" => {
+            set(object, "reclaimPolicy", "Delete");
+            set(object, "volumeBindingMode", "Immediate");
+        }
+        "priorityclasses.scheduling.k8s.io" => {
+            set(object, "preemptionPolicy", "PreemptLowerPriority");
+        }
+        "customresourcedefinitions.apiextensions.k8s.io" => definition(object),
+        _ => {}
+    }
+}
+
+/// What is made of a new object once it has its uid.
+pub fn generate(resource: &str, object: &mut Value) {
+    match resource {
+        "pods" => {
+            let class = quality_of_service(&object["spec"]);
+            object["status"]["qosClass"] = class.into();
+        }
+        "jobs.batch" if object["spec"]["manualSelector"] != true => {
+            let uid = object["metadata"]["uid"].clone();
+            let name = object["metadata"]["name"].clone();
+            let labels = &mut object["spec"]["template"]["metadata"]["labels"];
+            for (key, value) in [
+                ("batch.kubernetes.io/controller-uid", &uid),
+                ("controller-uid", &uid),
+                ("batch.kubernetes.io/job-name", &name),
+                ("job-name", &name),
+            ] {
+                labels[key] = value.clone();
+            }
+            object["spec"]["selector"] =
+                json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+        }
+        _ => {}
+    }
+}
+
+fn set(object: &mut Value, field: &str, default: impl Into<Value>) {
+    if object.is_null() {
+        *object = Value::Object(Map::new());
+    }
+    if let Value::Object(object) = object {
+        let value = object.entry(field).or_insert(Value::Null);
+        if value.is_null() {
+            *value = default.into();
+        }
+    }
+}
+
+fn items<'v>(object: &'v mut Value, field: &str) -> impl Iterator<Item = &'v mut Value> {
+    object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn pod_spec(spec: &mut Value) {
+    set(spec, "restartPolicy", "Always");
+    set(spec, "dnsPolicy", "ClusterFirst");
+    set(spec, "terminationGracePeriodSeconds", 30);
+    set(spec, "schedulerName", "default-scheduler");
+    set(spec, "securityContext", json!({}));
+    set(spec, "enableServiceLinks", true);
+    for field in ["initContainers", "containers"] {
+        items(spec, field).for_each(container);
+    }
+    items(spec, "volumes").for_each(volume);
+}
+
+fn container(container: &mut Value) {
+    let policy = match text(container, "image").rsplit('/').next().unwrap_or_default() {
+        image if image.contains('@') => "IfNotPresent",
+        image => match image.split_once(':') {
+            Some((_, tag)) if tag != "latest" => "IfNotPresent",
+            _ => "Always",
+        },
+    };
+    set(container, "imagePullPolicy", policy);
+    set(container, "terminationMessagePath", "/dev/termination-log");
+    set(container, "terminationMessagePolicy", "File");
+    set(container, "resources", json!({}));
+    let limits = object(&container["resources"], "limits").cloned().unwrap_or_default();
+    for (name, limit) in limits {
+        if container["resources"]["requests"][&name].is_null() {
+            container["resources"]["requests"][&name] = limit;
+        }
+    }
+    items(container, "ports").for_each(|port| set(port, "protocol", "TCP"));
+    for variable in items(container, "env") {
+        if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef") {
+            set(field, "apiVersion", "v1");
+        }
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = container.get_mut(probe).filter(|probe| probe.is_object()) {
+            set(probe, "timeoutSeconds", 1);
+            set(probe, "periodSeconds", 10);
+            set(probe, "successThreshold", 1);
+            set(probe, "failureThreshold", 3);
+        }
+    }
+}
+
+fn volume(volume: &mut Value) {
+    let fields = volume.as_object().map_or(0, Map::len);
+    if fields == 1 && volume.get("name").is_some() {
+        volume["emptyDir"] = json!({});
+    }
+    for source in ["secret", "configMap", "downwardAPI", "projected"] {
+        if let Some(source) = volume.get_mut(source) {
+            set(source, "defaultMode", 0o644);
+        }
+    }
+}
+
+fn job_spec(spec: &mut Value) {
+    let missing = |spec: &Value, field: &str| spec.get(field).is_none_or(Value::is_null);
+    if missing(spec, "parallelism") && missing(spec, "completions") {
+        set(spec, "completions", 1);
+    }
+    set(spec, "parallelism", 1);
+    let limit = if missing(spec, "backoffLimitPerIndex") { 6 } else { i32::MAX };
+    set(spec, "backoffLimit", limit);
+    set(spec, "completionMode", "NonIndexed");
+    set(spec, "suspend", false);
+    set(spec, "manualSelector", false);
+    let replaced = if missing(spec, "podFailurePolicy") { "TerminatingOrFailed" } else { "Failed" };
+    set(spec, "podReplacementPolicy", replaced);
+    if let Some(template) = spec.get_mut("template").filter(|template| template.is_object()) {
+        pod_spec(&mut template["spec"]);
+    }
+}
+
+fn service_spec(spec: &mut Value) {
+    set(spec, "type", "ClusterIP");
+    set(spec, "sessionAffinity", "None");
+    if spec["type"] != "ExternalName" {
+        set(spec, "internalTrafficPolicy", "Cluster");
+        set(spec, "ipFamilyPolicy", "SingleStack");
+        set(spec, "ipFamilies", json!(["IPv4"]));
+    }
+    if spec["clusterIP"] == "None" {
+        set(spec, "clusterIPs", json!(["None"]));
+    }
+    for port in items(spec, "ports") {
+        set(port, "protocol", "TCP");
+        let number = port["port"].clone();
+        set(port, "targetPort", number);
+    }
+}
+
+fn secret(secret: &mut Value) {
+    set(secret, "type", "Opaque");
+    let Some(plain) = secret.as_object_mut().and_then(|secret| secret.remove("stringData")) else {
+        return;
+    };
+    for (key, value) in plain.as_object().into_iter().flatten() {
+        let value = BASE64_STANDARD.encode(value.as_str().unwrap_or_default());
+        secret["data"][key] = value.into();
+    }
+}
+
+fn binding(binding: &mut Value) {
+    let group = "rbac.authorization.k8s.io";
+    let unset = |value: &Value| text(value, "apiGroup").is_empty();
+    if unset(&binding["roleRef"]) {
+        binding["roleRef"]["apiGroup"] = group.into();
+    }
+    for subject in items(binding, "subjects") {
+        if unset(subject) && matches!(text(subject, "kind"), "User" | "Group") {
+            subject["apiGroup"] = group.into();
+        }
+    }
+}
+
+fn definition(definition: &mut Value) {
+    let names = &mut definition["spec"]["names"];
+    let kind = text(names, "kind").to_owned();
+    set(names, "singular", kind.to_lowercase());
+    set(names, "listKind", format!("{kind}List"));
+    set(&mut definition["spec"], "conversion", json!({"strategy": "None"}));
+}
+
+/// What a Pod's requests and limits say of its place when memory runs out.
+fn quality_of_service(spec: &Value) -> &'static str {
+    let containers =
+        super::list(spec, "initContainers").iter().chain(super::list(spec, "containers"));
+    let mut any = false;
+    let mut all = true;
+    for container in containers {
+        let resources = &container["resources"];
+        for name in ["cpu", "memory"] {
+            let (request, limit) = (&resources["requests"][name], &resources["limits"][name]);
+            any |= !request.is_null() || !limit.is_null();
+            all &= !limit.is_null() && request == limit;
+        }
+    }
+    match (any, all) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}

@@ -1,0 +1,221 @@
+//! Validation of the API server's own kinds.
+
+use kube::core::response::StatusCause;
+use serde_json::{Value, json};
+
+use super::{list, object, text, workloads};
+use crate::status::cause;
+
+/// As much as a ConfigMap or Secret holds.
+const MOST_DATA: usize = 1024 * 1024;
+
+/// What is wrong with an object after its defaults. `resource` is the plural with its group.
+pub fn validate(resource: &str, object: &Value) -> Vec<StatusCause> {
+    let mut causes = Vec::new();
+    let spec = &object["spec"];
+    match resource {
+        "pods" => workloads::pod_spec(spec, "spec", &mut causes),
+        "jobs.batch" => workloads::job_spec(spec, &mut causes),
+        "services" => service(spec, &mut causes),
+        "configmaps" | "secrets" => data(object, &mut causes),
+        "persistentvolumeclaims" => claim(spec, &mut causes),
+        "resourcequotas" => quota(spec, &mut causes),
+        "roles.rbac.authorization.k8s.io" => rules(object, true, &mut causes),
+        "clusterroles.rbac.authorization.k8s.io" => rules(object, false, &mut causes),
+        "rolebindings.rbac.authorization.k8s.io"
+        | "clusterrolebindings.rbac.authorization.k8s.io" => binding(object, &mut causes),
+        "customresourcedefinitions.apiextensions.k8s.io" => definition(object, &mut causes),
+        _ => {}
+    }
+    causes
+}
+
+/// What of an existing object may not change.
+pub fn check_change(resource: &str, old: &Value, new: &Value) -> Vec<StatusCause> {
+    let mut causes = Vec::new();
+    let mut fixed = |field: &str, pointer: &str, why: &str| {
+        let (old, new) = (old.pointer(pointer), new.pointer(pointer));
+        if old != new {
+            causes.push(cause::invalid(field, new.unwrap_or(&Value::Null), why));
+        }
+    };
+    match resource {
+        "pods" => workloads::pod_change(old, new, &mut causes),
+        "jobs.batch" => workloads::job_change(old, new, &mut causes),
+        "secrets" => {
+            fixed("type", "/type", "field is immutable");
+            frozen(old, new, &mut causes);
+        }
+        "configmaps" => frozen(old, new, &mut causes),
+        "persistentvolumeclaims" => {
+            let rest = |claim: &Value| {
+                let mut spec = claim["spec"].clone();
+                spec["resources"]["requests"] = Value::Null;
+                // Bound by the cluster, after the claim was made.
+                spec["volumeName"] = Value::Null;
+                spec["volumeAttributesClassName"] = Value::Null;
+                spec
+            };
+            if rest(old) != rest(new) {
+                let why = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+                causes.push(cause::forbidden("spec", why));
+            }
+        }
+        "rolebindings.rbac.authorization.k8s.io"
+        | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            fixed("roleRef", "/roleRef", "cannot change roleRef");
+        }
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            for field in ["group", "scope"] {
+                fixed(&format!("spec.{field}"), &format!("/spec/{field}"), "field is immutable");
+            }
+            for field in ["plural", "kind"] {
+                let pointer = format!("/spec/names/{field}");
+                fixed(&format!("spec.names.{field}"), &pointer, "field is immutable");
+            }
+        }
+        _ => {}
+    }
+    causes
+}
+
+/// An immutable ConfigMap or Secret stays what it is.
+fn frozen(old: &Value, new: &Value, causes: &mut Vec<StatusCause>) {
+    if old["immutable"] != true {
+        return;
+    }
+    for field in ["immutable", "data", "binaryData"] {
+        if old[field] != new[field] {
+            causes.push(cause::forbidden(field, "field is immutable when `immutable` is set"));
+        }
+    }
+}
+
+fn service(spec: &Value, causes: &mut Vec<StatusCause>) {
+    let ports = list(spec, "ports");
+    if ports.is_empty() && spec["clusterIP"] != "None" && spec["type"] != "ExternalName" {
+        causes.push(cause::required("spec.ports", ""));
+    }
+    for (index, port) in ports.iter().enumerate() {
+        workloads::port_number(&port["port"], format!("spec.ports[{index}].port"), causes);
+        if ports.len() > 1 && text(port, "name").is_empty() {
+            causes.push(cause::required(format!("spec.ports[{index}].name"), ""));
+        }
+    }
+}
+
+fn data(object_with_data: &Value, causes: &mut Vec<StatusCause>) {
+    let mut size = 0;
+    for field in ["data", "binaryData"] {
+        for (key, value) in object(object_with_data, field).into_iter().flatten() {
+            size += value.as_str().map_or(0, str::len);
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if key.is_empty() || key.len() > 253 || !key.chars().all(allowed) {
+                let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+                causes.push(cause::invalid(format!("{field}[{key}]"), &json!(key), why));
+            }
+        }
+    }
+    if size > MOST_DATA {
+        let message = format!("Too long: may not be more than {MOST_DATA} bytes");
+        causes.push(cause::cause("FieldValueTooLong", "data", message));
+    }
+}
+
+fn claim(spec: &Value, causes: &mut Vec<StatusCause>) {
+    if list(spec, "accessModes").is_empty() {
+        causes.push(cause::required("spec.accessModes", "at least 1 access mode is required"));
+    }
+    match spec.pointer("/resources/requests/storage") {
+        None => causes.push(cause::required("spec.resources[storage]", "")),
+        Some(amount) => workloads::quantity(amount, "spec.resources[storage]".into(), causes),
+    }
+}
+
+fn quota(spec: &Value, causes: &mut Vec<StatusCause>) {
+    for (name, amount) in object(spec, "hard").into_iter().flatten() {
+        workloads::quantity(amount, format!("spec.hard[{name}]"), causes);
+    }
+}
+
+fn rules(role: &Value, namespaced: bool, causes: &mut Vec<StatusCause>) {
+    for (index, rule) in list(role, "rules").iter().enumerate() {
+        let mut needs = |field: &str, why: &str| {
+            if list(rule, field).is_empty() {
+                causes.push(cause::required(format!("rules[{index}].{field}"), why));
+            }
+        };
+        needs("verbs", "verbs must contain at least one value");
+        if list(rule, "nonResourceURLs").is_empty() {
+            needs("apiGroups", "resource rules must supply at least one api group");
+            needs("resources", "resource rules must supply at least one resource");
+        } else if namespaced {
+            let why = "namespaced rules cannot apply to non-resource URLs";
+            let field = format!("rules[{index}].nonResourceURLs");
+            causes.push(cause::invalid(field, &rule["nonResourceURLs"], why));
+        }
+    }
+}
+
+fn binding(binding: &Value, causes: &mut Vec<StatusCause>) {
+    let role = &binding["roleRef"];
+    if !["Role", "ClusterRole"].contains(&text(role, "kind")) {
+        causes.push(cause::unsupported("roleRef.kind", &role["kind"], &["Role", "ClusterRole"]));
+    }
+    if text(role, "name").is_empty() {
+        causes.push(cause::required("roleRef.name", ""));
+    }
+    for (index, subject) in list(binding, "subjects").iter().enumerate() {
+        let path = format!("subjects[{index}]");
+        if text(subject, "name").is_empty() {
+            causes.push(cause::required(format!("{path}.name"), ""));
+        }
+        match text(subject, "kind") {
+            "ServiceAccount" if text(subject, "namespace").is_empty() => {
+                causes.push(cause::required(format!("{path}.namespace"), ""));
+            }
+            "ServiceAccount" | "User" | "Group" => {}
+            _ => {
+                let supported = ["ServiceAccount", "User", "Group"];
+                causes.push(cause::unsupported(
+                    format!("{path}.kind"),
+                    &subject["kind"],
+                    &supported,
+                ));
+            }
+        }
+    }
+}
+
+fn definition(definition: &Value, causes: &mut Vec<StatusCause>) {
+    let spec = &definition["spec"];
+    let (group, plural) = (text(spec, "group"), text(&spec["names"], "plural"));
+    let expected = format!("{plural}.{group}");
+    if text(&definition["metadata"], "name") != expected {
+        let why = r#"must be spec.names.plural+"."+spec.group"#;
+        causes.push(cause::invalid("metadata.name", &definition["metadata"]["name"], why));
+    }
+    for (field, value) in [
+        ("spec.group", group),
+        ("spec.names.plural", plural),
+        ("spec.names.kind", text(&spec["names"], "kind")),
+    ] {
+        if value.is_empty() {
+            causes.push(cause::required(field, ""));
+        }
+    }
+    if !["Cluster", "Namespaced"].contains(&text(spec, "scope")) {
+        causes.push(cause::unsupported("spec.scope", &spec["scope"], &["Cluster", "Namespaced"]));
+    }
+    let versions = list(spec, "versions");
+    if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
+        let why = "must have exactly one version marked as storage version";
+        causes.push(cause::invalid("spec.versions", &spec["versions"], why));
+    }
+    for (index, version) in versions.iter().enumerate() {
+        if !version["schema"]["openAPIV3Schema"].is_object() {
+            let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
+            causes.push(cause::required(field, "schemas are required"));
+        }
+    }
+}
