@@ -3,7 +3,7 @@
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::Value;
 
-use crate::{Block, Error, text, tool::Output};
+use crate::{Block, Error, Result, limit, redact, text, tool::Output};
 
 /// What a call gives back.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,9 +17,20 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(output: Output) -> Self {
-        let text = text::of(&output.value);
-        Self { value: output.value, text, blocks: output.blocks }
+    /// Cleans the output and holds it to a size: nothing else that a tool returns leaves the server.
+    pub(crate) fn new(mut output: Output) -> Result<Self> {
+        redact::clean_value(&mut output.value);
+        let left_out = limit::cut(&mut output.value)?;
+        let mut text = text::of(&output.value);
+        if let Some(left_out) = left_out {
+            text += &format!("\n{left_out}");
+        }
+        for block in &mut output.blocks {
+            if let Block::Text(text) = block {
+                *text = redact::clean(text).into_owned();
+            }
+        }
+        Ok(Self { value: output.value, text, blocks: output.blocks })
     }
 
     pub(crate) fn into_result(self) -> CallToolResult {

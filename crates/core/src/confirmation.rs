@@ -3,7 +3,7 @@
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
-use crate::{Answer, tool::Output};
+use crate::{Answer, Result, tool::Output};
 
 /// Adds the argument by which a rehearsal becomes the real thing.
 pub(crate) fn add_argument(input: &mut JsonObject) {
@@ -36,20 +36,20 @@ fn properties(schema: &mut JsonObject) -> &mut JsonObject {
 }
 
 /// What a rehearsed call would have done, and how to do it.
-pub(crate) fn preview(tool: &str, output: Output) -> Answer {
+pub(crate) fn preview(tool: &str, output: Output) -> Result<Answer> {
     let name = output.value.get("name").and_then(Value::as_str);
     let name = name.map(|name| format!(", \"name\": {name:?}")).unwrap_or_default();
     let next = format!(
         "preview: nothing has been changed. To do it, call {tool} with the same \
          arguments{name} and \"confirmed\": true."
     );
-    let mut answer = Answer::new(marked(output, true));
+    let mut answer = Answer::new(marked(output, true))?;
     answer.text = format!("{next}\n{}", answer.text);
-    answer
+    Ok(answer)
 }
 
 /// What a confirmed call has done.
-pub(crate) fn done(output: Output) -> Answer {
+pub(crate) fn done(output: Output) -> Result<Answer> {
     Answer::new(marked(output, false))
 }
 

@@ -1,18 +1,20 @@
 //! Why a tool could not do what it was asked, in words for the agent.
 
+mod kubernetes;
+
 use kube::core::Status;
 use serde_json::{Value, json};
 
-use crate::Refusal;
+use crate::{Problem, Refusal, redact::clean};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// One argument, what is wrong with it, and what is allowed.
-    #[error("argument {argument:?}: {problem}")]
-    Argument { argument: String, problem: String },
+    /// Arguments, what is wrong with each, and what is allowed.
+    #[error("{}", list(.0))]
+    Arguments(Vec<Problem>),
     #[error("no tool named {0:?}")]
     UnknownTool(String),
     #[error(transparent)]
@@ -24,10 +26,14 @@ pub enum Error {
     /// What the caller asks for cannot be done in the state that things are in.
     #[error("{message}")]
     Conflict { message: String, hint: String },
-    #[error("kubernetes: {}", .0.message)]
+    /// What the API server answered.
+    #[error("{}", kubernetes::words(.0))]
     Kubernetes(Box<Status>),
-    #[error("could not reach the Kubernetes API")]
-    Unreachable(#[source] kube::Error),
+    /// No answer of the API server, or none that can be read.
+    #[error("{}", kubernetes::unreachable_words(.0))]
+    Unreachable(kube::Error),
+    #[error("the result is too large: {bytes} bytes")]
+    TooLarge { bytes: usize },
     #[error("the call was cancelled")]
     Cancelled,
     #[error("the tool failed by a fault of its own")]
@@ -38,7 +44,7 @@ pub enum Error {
 
 impl Error {
     pub fn argument(argument: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Argument { argument: argument.into(), problem: problem.into() }
+        Self::Arguments(vec![Problem { argument: argument.into(), problem: problem.into() }])
     }
 
     pub fn conflict(message: impl Into<String>, hint: impl Into<String>) -> Self {
@@ -48,16 +54,15 @@ impl Error {
     /// A stable name the agent can branch on.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Argument { .. } => "invalid_argument",
+            Self::Arguments(_) => "invalid_argument",
             Self::UnknownTool(_) => "unknown_tool",
             Self::Refused(refusal) => refusal.code(),
             Self::Namespace(_) => "denied_by_policy",
             Self::NotFound { .. } => "not_found",
             Self::Conflict { .. } => "conflict",
-            Self::Kubernetes(status) if status.code == 404 => "not_found",
-            Self::Kubernetes(status) if status.code == 403 => "forbidden",
-            Self::Kubernetes(_) => "kubernetes",
-            Self::Unreachable(_) => "unreachable",
+            Self::Kubernetes(status) => kubernetes::Failure::of(status).code(),
+            Self::Unreachable(error) => kubernetes::unreachable_code(error),
+            Self::TooLarge { .. } => "too_large",
             Self::Cancelled => "cancelled",
             Self::Panicked | Self::Output(_) => "internal",
         }
@@ -68,15 +73,20 @@ impl Error {
         match self {
             Self::Conflict { hint, .. } => Some(hint.clone()),
             Self::Refused(refusal) => Some(refusal.hint()),
+            Self::Kubernetes(status) => kubernetes::Failure::of(status).hint().map(str::to_owned),
+            Self::Unreachable(error) => Some(kubernetes::unreachable_hint(error).to_owned()),
+            Self::Namespace(_) => Some("health_check names the namespaces you may use".to_owned()),
+            Self::TooLarge { .. } => Some("ask for less, by a filter or a lower limit".to_owned()),
+            Self::Panicked => Some("report it; other tools still work".to_owned()),
             _ => None,
         }
     }
 
     /// What the agent reads.
     pub fn to_json(&self) -> Value {
-        let mut json = json!({"code": self.code(), "message": self.to_string()});
+        let mut json = json!({"code": self.code(), "message": clean(&self.to_string())});
         if let Some(hint) = self.hint() {
-            json["hint"] = hint.into();
+            json["hint"] = clean(&hint).into();
         }
         json
     }
@@ -89,4 +99,12 @@ impl From<kube::Error> for Error {
             other => Self::Unreachable(other),
         }
     }
+}
+
+fn list(problems: &[Problem]) -> String {
+    let each = problems.iter().map(|Problem { argument, problem }| match &argument[..] {
+        "" => format!("arguments: {problem}"),
+        argument => format!("argument {argument:?} {problem}"),
+    });
+    each.collect::<Vec<_>>().join("; ")
 }

@@ -6,17 +6,20 @@ mod arguments;
 mod caller;
 mod confirmation;
 mod connection;
+mod digest;
 mod error;
 mod facts;
 mod fence;
 mod gate;
 mod identity;
 mod knowledge;
+mod limit;
 mod nearest;
 mod passage;
 mod policy;
 mod progress;
 mod proxy;
+mod redact;
 mod schema;
 mod server;
 mod stdio;
@@ -26,6 +29,7 @@ mod toolset;
 
 pub use crate::{
     answer::Answer,
+    arguments::Problem,
     caller::Caller,
     error::{Error, Result},
     facts::{Facts, Namespace},

@@ -16,7 +16,7 @@ pub(crate) fn of(value: &Value) -> String {
 }
 
 fn write_fields(text: &mut String, fields: &Map<String, Value>, depth: usize) {
-    for (key, value) in fields {
+    for (key, value) in in_order(fields) {
         let margin = "  ".repeat(depth);
         match value {
             Value::Null => {}
@@ -42,6 +42,23 @@ fn write_fields(text: &mut String, fields: &Map<String, Value>, depth: usize) {
             }
         }
     }
+}
+
+/// Names first, then what fits on a line, then the rest.
+fn in_order(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut ordered: Vec<_> = fields.iter().collect();
+    ordered.sort_by_key(|(key, value)| {
+        let rank = match value {
+            _ if *key == "name" => 0,
+            Value::Object(_) => 3,
+            Value::Array(items) if scalars(items).is_none() => 3,
+            Value::String(text) if text.contains('\n') => 3,
+            Value::Array(_) => 2,
+            _ => 1,
+        };
+        (rank, *key)
+    });
+    ordered
 }
 
 /// Objects of scalars become a table, whose columns are named once; anything else a list.
@@ -73,7 +90,7 @@ fn write_item(text: &mut String, item: &Value, depth: usize) {
         }
         Value::Array(items) => write_rows(text, items, depth + 1),
         scalar => {
-            let _ = writeln!(text, "{margin}- {}", cell(scalar, depth + 1));
+            let _ = writeln!(text, "{margin}- {}", cell(scalar, depth + 1).trim_start());
         }
     }
 }
@@ -82,7 +99,7 @@ fn write_item(text: &mut String, item: &Value, depth: usize) {
 fn table(items: &[Value]) -> Option<Vec<Vec<String>>> {
     let mut columns: Vec<&String> = Vec::new();
     for item in items {
-        for (key, value) in item.as_object()? {
+        for (key, value) in in_order(item.as_object()?) {
             if value.is_object() || value.is_array() && scalars(value.as_array()?).is_none() {
                 return None;
             }
@@ -159,27 +176,26 @@ mod tests {
             "pods": [{"name": "p", "containers": [{"name": "node", "state": "Running"}]}],
         });
         expect![[r#"
-            items:
-              accuracy  name         nodes  status
-              0.9722    digits       1      Complete
-              -         mnist-large  16     Running
+            namespace: team-a
             labels: a, b
+            warnings: none
+            items:
+              name         accuracy  nodes  status
+              digits       0.9722    1      Complete
+              mnist-large  -         16     Running
             lines:
-              - 
-                one
+              - one
                 two
               - three
-            namespace: team-a
             pods:
-              - containers:
+              - name: p
+                containers:
                   name  state
                   node  Running
-                name: p
             resources:
               cpu: 2
               limits:
-                memory: 4Gi
-            warnings: none"#]]
+                memory: 4Gi"#]]
         .assert_eq(&super::of(&value));
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     Answer, Caller, Error, Persona, Progress, Result, arguments,
     caller::Call,
-    confirmation,
+    confirmation, digest,
     schema::{self, Schemas},
 };
 
@@ -196,22 +196,22 @@ impl ToolDef {
         arguments::check(&schemas.input, &mut arguments)?;
         let confirmed = self.changes(&arguments);
         arguments.remove("confirmed");
-        let digest = arguments::digest(self.name, &schemas.input, &arguments, caller);
+        let digest = digest::digest(self.name, &schemas.input, &arguments, caller);
         let call =
             |rehearses| Call { digest: digest.clone(), rehearses, progress: progress.clone() };
         if !self.effect.writes() {
             let output = (self.run)(arguments, &caller.calling(self, call(false))).await?;
-            return Ok(Answer::new(output));
+            return Answer::new(output);
         }
         if !confirmed || self.writes_several() {
             let rehearsed =
                 (self.run)(arguments.clone(), &caller.calling(self, call(true))).await?;
             if !confirmed {
-                return Ok(confirmation::preview(self.name, rehearsed));
+                return confirmation::preview(self.name, rehearsed);
             }
         }
         let output = (self.run)(arguments, &caller.calling(self, call(false))).await?;
-        Ok(confirmation::done(output))
+        confirmation::done(output)
     }
 
     /// Whether a call may be left half done, unless it is rehearsed as a whole first.
