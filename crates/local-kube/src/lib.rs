@@ -20,8 +20,36 @@ pub mod rbac;
 pub mod schema;
 pub mod status;
 
+#[cfg(feature = "cluster")]
+mod answer;
+#[cfg(feature = "cluster")]
+mod cluster;
+#[cfg(feature = "cluster")]
+mod discovery;
+#[cfg(feature = "cluster")]
+mod kinds;
+#[cfg(feature = "cluster")]
+mod metadata;
+#[cfg(feature = "cluster")]
+mod query;
+#[cfg(feature = "cluster")]
+mod representation;
+#[cfg(feature = "cluster")]
+mod selector;
+#[cfg(feature = "cluster")]
+mod store;
+#[cfg(feature = "cluster")]
+mod verbs;
+#[cfg(feature = "cluster")]
+mod watch;
+
 pub use crate::{
     admission::{Admission, Admit, Denial, Operation, UserInfo},
     host_python::{HOST_PYTHON, PYTHON_PACKAGES},
     path::ApiPath,
+};
+#[cfg(feature = "cluster")]
+pub use crate::{
+    answer::ResponseBody,
+    cluster::{LocalKube, OpenError, Options, State},
 };

@@ -1,0 +1,264 @@
+//! From a request to its answer: who asks, whether they may, what is done, in what form it is told.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use kube::core::Status;
+use serde_json::{Value, json};
+
+use crate::{
+    ApiPath, LocalKube, UserInfo, discovery, query,
+    query::Query,
+    representation::Representation,
+    status::{self, Result},
+    verbs::{self, Answer, Request},
+    watch,
+};
+
+/// What an answer is made of: JSON at once, or a stream of lines.
+pub type ResponseBody = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// An API server takes no larger objects.
+const MAX_BODY: usize = 3 << 20;
+
+pub(crate) async fn answer(
+    kube: &LocalKube,
+    user: UserInfo,
+    request: http::Request<Bytes>,
+) -> Response<ResponseBody> {
+    let (parts, body) = request.into_parts();
+    let path = query::decoded(parts.uri.path()).into_owned();
+    let asked = Asked { method: parts.method, path, headers: parts.headers, body };
+    let query = parts.uri.query().unwrap_or_default();
+    let mut warnings = Vec::new();
+    let response = match asked.answer(kube, user, query, &mut warnings).await {
+        Ok(response) => response,
+        Err(status) => {
+            let code =
+                StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            json_response(code, status_json(&status).into())
+        }
+    };
+    warned(response, &warnings)
+}
+
+struct Asked {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Asked {
+    async fn answer(
+        &self,
+        kube: &LocalKube,
+        user: UserInfo,
+        query: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Response<ResponseBody>> {
+        if self.body.len() > MAX_BODY {
+            let why = format!("limit is {MAX_BODY} bytes, the request has {}", self.body.len());
+            return Err(status::too_large(why));
+        }
+        let representation = Representation::accepted(self.header(&header::ACCEPT))?;
+        let Some(path) = ApiPath::parse(&self.path) else {
+            return Ok(self.about_the_server(kube, representation));
+        };
+        let kinds = kube.kinds();
+        let Some(kind) = kinds.get(path.group, path.version, path.plural) else {
+            return Ok(no_such_path());
+        };
+        if path.namespace.is_some() && !kind.namespaced {
+            return Ok(no_such_path());
+        }
+        let mut request = Request {
+            user,
+            kind: kind.clone(),
+            namespace: path.namespace.map(str::to_owned),
+            name: path.name.map(str::to_owned),
+            subresource: path.subresource.map(str::to_owned),
+            query: Query::parse(query)?,
+            warnings: Vec::new(),
+        };
+        let response = self.carry_out(kube, &mut request, representation).await;
+        warnings.append(&mut request.warnings);
+        response
+    }
+
+    async fn carry_out(
+        &self,
+        kube: &LocalKube,
+        request: &mut Request,
+        representation: Representation,
+    ) -> Result<Response<ResponseBody>> {
+        let status = match request.subresource.as_deref() {
+            None => false,
+            Some("status") if request.kind.has_status => true,
+            Some(_) => return Ok(no_such_path()),
+        };
+        let unscoped = request.kind.namespaced && request.namespace.is_none();
+        let answer = match (self.method.as_str(), &request.name) {
+            ("GET", None) if request.query.watch => {
+                let request = std::mem::replace(request, request.without_query());
+                let events = watch::watch(kube, request, representation)?;
+                return Ok(stream_response("application/json", events.map(Ok)));
+            }
+            ("GET", None) => verbs::list(kube, request)?,
+            _ if unscoped => return Err(status::method_not_allowed()),
+            ("GET", Some(_)) => verbs::get(kube, request)?,
+            ("POST", None) => verbs::create(kube, request, &self.body).await?,
+            ("PUT", Some(_)) => verbs::update(kube, request, &self.body).await?,
+            ("PATCH", Some(_)) => {
+                let content_type = self.header(&header::CONTENT_TYPE).to_owned();
+                verbs::patch(kube, request, &content_type, &self.body).await?
+            }
+            ("DELETE", Some(_)) if !status => verbs::delete(kube, request, &self.body).await?,
+            ("DELETE", None) => verbs::delete_collection(kube, request, &self.body).await?,
+            _ => return Err(status::method_not_allowed()),
+        };
+        Ok(render(request, representation, answer))
+    }
+
+    fn about_the_server(
+        &self,
+        kube: &LocalKube,
+        representation: Representation,
+    ) -> Response<ResponseBody> {
+        if self.method != Method::GET {
+            return json_response(
+                StatusCode::METHOD_NOT_ALLOWED,
+                status_json(&status::method_not_allowed()).into(),
+            );
+        }
+        let kinds = kube.kinds();
+        let parts: Vec<&str> = self.path.trim_matches('/').split('/').collect();
+        let aggregated = representation == Representation::Discovery;
+        let value = match parts.as_slice() {
+            ["healthz" | "livez" | "readyz", ..] => return text_response(StatusCode::OK, "ok"),
+            ["version"] => Some(version()),
+            ["api"] if aggregated => {
+                return aggregated_response(&discovery::aggregated(&kinds, true));
+            }
+            ["apis"] if aggregated => {
+                return aggregated_response(&discovery::aggregated(&kinds, false));
+            }
+            ["api"] => Some(discovery::core_versions()),
+            ["apis"] => Some(discovery::groups(&kinds)),
+            ["api", version] => discovery::resources(&kinds, "", version),
+            ["apis", group] => discovery::group(&kinds, group),
+            ["apis", group, version] => discovery::resources(&kinds, group, version),
+            _ => None,
+        };
+        value.map_or_else(no_such_path, |value| {
+            json_response(StatusCode::OK, value.to_string().into())
+        })
+    }
+
+    fn header(&self, name: &header::HeaderName) -> &str {
+        self.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default()
+    }
+}
+
+fn render(
+    request: &Request,
+    representation: Representation,
+    answer: Answer,
+) -> Response<ResponseBody> {
+    let kind = &request.kind;
+    match answer {
+        Answer::Object(code, object) => {
+            let json = match representation.write(kind, &object) {
+                std::borrow::Cow::Borrowed(_) => object.json.clone(),
+                std::borrow::Cow::Owned(json) => json.into(),
+            };
+            json_response(code, json)
+        }
+        Answer::List { page, continued } => {
+            let mut metadata = json!({"resourceVersion": page.version.to_string()});
+            if let Some(continued) = continued {
+                metadata["continue"] = continued.into();
+                if request.query.labels.is_empty() && request.query.fields.is_empty() {
+                    metadata["remainingItemCount"] = page.remaining.into();
+                }
+            }
+            let objects = page.items.iter().map(|it| &**it);
+            json_response(StatusCode::OK, representation.write_list(kind, &metadata, objects))
+        }
+        Answer::Json(code, value) => json_response(code, value.to_string().into()),
+    }
+}
+
+/// What the version of the API is that this cluster follows.
+fn version() -> Value {
+    let of_crate = env!("CARGO_PKG_VERSION");
+    json!({"major": "1", "minor": "36", "gitVersion": format!("v1.36.0-local.{of_crate}"),
+           "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
+           "goVersion": "", "compiler": "rustc",
+           "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH)})
+}
+
+/// A path that nothing is served at is answered in plain text, as a real server does.
+fn no_such_path() -> Response<ResponseBody> {
+    text_response(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+pub(crate) fn status_json(status: &Status) -> Vec<u8> {
+    let mut value = serde_json::to_value(status).unwrap_or_default();
+    value["kind"] = "Status".into();
+    value["apiVersion"] = "v1".into();
+    if value["metadata"].is_null() {
+        value["metadata"] = json!({});
+    }
+    value.to_string().into_bytes()
+}
+
+fn aggregated_response(discovery: &Value) -> Response<ResponseBody> {
+    let mut response = json_response(StatusCode::OK, discovery.to_string().into());
+    let form = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(form));
+    response
+}
+
+fn json_response(code: StatusCode, json: Bytes) -> Response<ResponseBody> {
+    response(code, "application/json", full(json))
+}
+
+fn text_response(code: StatusCode, text: &'static str) -> Response<ResponseBody> {
+    response(code, "text/plain; charset=utf-8", full(Bytes::from_static(text.as_bytes())))
+}
+
+pub(crate) fn stream_response(
+    content_type: &'static str,
+    chunks: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+) -> Response<ResponseBody> {
+    let frames = chunks.map(|chunk| chunk.map(http_body::Frame::data));
+    response(StatusCode::OK, content_type, StreamBody::new(frames).boxed_unsync())
+}
+
+fn full(bytes: Bytes) -> ResponseBody {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn response(
+    code: StatusCode,
+    content_type: &'static str,
+    body: ResponseBody,
+) -> Response<ResponseBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Adds the `Warning` headers that kubectl shows.
+fn warned(mut response: Response<ResponseBody>, warnings: &[String]) -> Response<ResponseBody> {
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
+}

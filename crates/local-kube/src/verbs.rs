@@ -1,0 +1,179 @@
+//! What can be done with objects.
+
+mod create;
+mod delete;
+mod form;
+mod read;
+mod update;
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use kube::core::Status;
+use serde_json::{Value, json};
+
+pub(crate) use self::{
+    create::{create, install},
+    delete::{delete, delete_collection},
+    read::{get, list, version},
+    update::{patch, update},
+};
+use crate::{
+    Admission, LocalKube, Operation, UserInfo,
+    kinds::Kind,
+    query::Query,
+    status::{self, Result},
+    store::{Key, Object, Page},
+};
+
+/// One request to a served resource.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) user: UserInfo,
+    pub(crate) kind: Arc<Kind>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) subresource: Option<String>,
+    pub(crate) query: Query,
+    /// What the client is told in `Warning` headers.
+    pub(crate) warnings: Vec<String>,
+}
+
+pub(crate) enum Answer {
+    Object(StatusCode, Arc<Object>),
+    List { page: Page, continued: Option<String> },
+    Json(StatusCode, Value),
+}
+
+impl Request {
+    /// Whom the request is from and what it is about, for those who take the request itself.
+    pub(crate) fn without_query(&self) -> Self {
+        Self {
+            user: self.user.clone(),
+            kind: self.kind.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            subresource: self.subresource.clone(),
+            query: Query::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Key {
+        Key { namespace: self.namespace.as_deref().unwrap_or_default().into(), name: name.into() }
+    }
+
+    /// The stored object that the path names.
+    pub(crate) fn stored(&self, kube: &LocalKube) -> Result<(Key, Arc<Object>)> {
+        let name = self.name.as_deref().unwrap_or_default();
+        let key = self.key(name);
+        match kube.store().get(&self.kind.resource, &key) {
+            Some(object) => Ok((key, object)),
+            None => Err(status::not_found(self.kind.by_resource(), name)),
+        }
+    }
+
+    /// Has the given admitting functions decide on one write.
+    pub(crate) async fn admitted(
+        &mut self,
+        kube: &LocalKube,
+        operation: Operation,
+        name: &str,
+        object: Value,
+        old: &Value,
+    ) -> Result<Value> {
+        if kube.admit().is_empty() {
+            return Ok(object);
+        }
+        let resource = match &self.subresource {
+            Some(subresource) => format!("{}/{subresource}", self.kind.plural),
+            None => self.kind.plural.clone(),
+        };
+        let mut admission = Admission {
+            operation,
+            group: self.kind.group.clone(),
+            version: self.kind.version.clone(),
+            resource,
+            namespace: self.namespace.clone(),
+            name: name.to_owned(),
+            object,
+            old: old.clone(),
+            user: self.user.clone(),
+            dry_run: self.query.dry_run,
+            warnings: Vec::new(),
+        };
+        let client = kube.inner_client();
+        for admit in kube.admit() {
+            admit(&mut admission, client).await.map_err(|denial| denial.0)?;
+        }
+        self.warnings.append(&mut admission.warnings);
+        Ok(admission.object)
+    }
+}
+
+/// The answer to a deletion that left nothing.
+fn deleted(kind: &Kind, object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details":
+        {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata["uid"]}})
+}
+
+/// Reads the object of a request's body, and checks that it is of the kind and place of the path.
+fn read_body(request: &Request, body: &[u8]) -> Result<Value> {
+    let kind = &request.kind;
+    let mut object: Value = serde_json::from_slice(body).map_err(|error| {
+        status::bad_request(format!("the object provided is unrecognized: {error}"))
+    })?;
+    if !object.is_object() {
+        return Err(status::bad_request("the object provided is unrecognized: not a JSON object"));
+    }
+    claim(kind, request.namespace.as_deref(), &mut object)?;
+    Ok(object)
+}
+
+/// Gives the object its type and namespace, and refuses those of another.
+fn claim(kind: &Kind, namespace: Option<&str>, object: &mut Value) -> Result<()> {
+    let api_version = kind.api_version();
+    for (field, expected, called) in
+        [("apiVersion", &api_version, "API version"), ("kind", &kind.kind, "kind")]
+    {
+        match object[field].as_str().unwrap_or_default() {
+            "" => object[field] = expected.as_str().into(),
+            given if given == expected => {}
+            given => {
+                return Err(status::bad_request(format!(
+                    "the {called} in the data ({given}) does not match the expected {called} ({expected})"
+                )));
+            }
+        }
+    }
+    if object["metadata"].is_null() {
+        object["metadata"] = json!({});
+    }
+    let Some(metadata) = object["metadata"].as_object_mut() else {
+        return Err(status::bad_request("metadata: not an object"));
+    };
+    let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    match namespace {
+        Some(namespace) if given.is_empty() || given == namespace => {
+            metadata.insert("namespace".to_owned(), namespace.into());
+        }
+        Some(_) => {
+            let why = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(status::bad_request(why));
+        }
+        None => {
+            metadata.remove("namespace");
+        }
+    }
+    Ok(())
+}
+
+/// What a write that lost against another is told.
+fn lost(kind: &Kind, name: &str) -> impl Fn(crate::store::Lost) -> Box<Status> {
+    let modified = status::modified(kind.by_resource(), name);
+    move |lost| match lost {
+        crate::store::Lost::Race => modified.clone(),
+        file => status::internal(file),
+    }
+}

@@ -1,0 +1,170 @@
+//! Changing objects: by replacement and by patch.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::{Answer, Request, delete::is_free, form, lost};
+use crate::{
+    LocalKube, Operation,
+    kinds::{CRDS, Kind},
+    metadata,
+    status::{self, Result, cause},
+    store::{Expect, Key, Object},
+};
+
+/// How often a patch is applied anew to an object that others write meanwhile.
+const ATTEMPTS: usize = 16;
+
+pub(crate) async fn update(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result<Answer> {
+    let new = super::read_body(request, body)?;
+    let (key, old) = request.stored(kube)?;
+    change(kube, request, &key, &old, new).await
+}
+
+pub(crate) async fn patch(
+    kube: &LocalKube,
+    request: &mut Request,
+    content_type: &str,
+    body: &[u8],
+) -> Result<Answer> {
+    let mut attempt = 1;
+    loop {
+        let (key, old) = request.stored(kube)?;
+        let new = patched(content_type, &old.value, body)?;
+        let insists =
+            new["metadata"]["resourceVersion"] != old.value["metadata"]["resourceVersion"];
+        match change(kube, request, &key, &old, new).await {
+            Err(error) if error.reason == "Conflict" && !insists && attempt < ATTEMPTS => {
+                attempt += 1
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn patched(content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
+    let unreadable = |error: serde_json::Error| status::bad_request(error.to_string());
+    let mut new = old.clone();
+    match content_type {
+        "application/json-patch+json" => {
+            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
+            json_patch::patch(&mut new, &patch).map_err(|error| {
+                status::plain(
+                    422,
+                    "Invalid",
+                    format!(
+                        "the server rejected our request due to an error in our request: {error}"
+                    ),
+                )
+            })?;
+        }
+        "application/merge-patch+json" => {
+            json_patch::merge(&mut new, &serde_json::from_slice(body).map_err(unreadable)?);
+        }
+        _ => {
+            return Err(status::unsupported_media_type(
+                "application/json-patch+json, application/merge-patch+json",
+            ));
+        }
+    }
+    Ok(new)
+}
+
+/// Replaces `old`, which was read from the store, by what the client made of it.
+async fn change(
+    kube: &LocalKube,
+    request: &mut Request,
+    key: &Key,
+    old: &Arc<Object>,
+    mut new: Value,
+) -> Result<Answer> {
+    let kind = request.kind.clone();
+    super::claim(&kind, request.namespace.as_deref(), &mut new)?;
+    check_identity(&kind, &key.name, old, &new)?;
+    let mut new = match request.subresource.as_deref() {
+        Some("status") => {
+            let mut whole = old.value.clone();
+            whole["status"] = form::shape(request, new)?["status"].take();
+            whole
+        }
+        _ => {
+            if kind.has_status {
+                new["status"] = old.value["status"].clone();
+            }
+            form::shape(request, new)?
+        }
+    };
+    settle(&kind, &key.name, &old.value, &mut new)?;
+    form::check(&kind, &new)?;
+    let mut new = request.admitted(kube, Operation::Update, &key.name, new, &old.value).await?;
+    new = form::shaped(&kind, new)?.0;
+    metadata::count_generation(&old.value, &mut new);
+    form::check(&kind, &new)?;
+    new["metadata"]["resourceVersion"] = old.version.to_string().into();
+    if new == old.value {
+        return Ok(Answer::Object(StatusCode::OK, old.clone()));
+    }
+    if request.query.dry_run {
+        return Ok(Answer::Object(StatusCode::OK, Arc::new(Object::unstored(new))));
+    }
+    let (store, resource) = (kube.store(), &kind.resource);
+    let written = match is_free(&new) {
+        true => store.remove(resource, key, new, old.version),
+        false => store.put(resource, key, new, Expect::Version(old.version)),
+    };
+    let written = written.map_err(lost(&kind, &key.name))?;
+    kube.written(&kind.resource);
+    Ok(Answer::Object(StatusCode::OK, written))
+}
+
+/// What holds for every update, whoever makes it.
+fn settle(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<()> {
+    metadata::carry_over(old, new);
+    if kind.resource == CRDS {
+        new["status"] = crate::kinds::status_of_definition(new, &metadata::now());
+    }
+    if old["metadata"]["deletionTimestamp"].is_null() {
+        return Ok(());
+    }
+    let finalizers = |object: &Value| -> Vec<Value> {
+        object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default()
+    };
+    let known = finalizers(old);
+    match finalizers(new).into_iter().find(|it| !known.contains(it)) {
+        None => Ok(()),
+        Some(added) => {
+            let why = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{added}}}"
+            );
+            let cause = cause::forbidden("metadata.finalizers", &why);
+            Err(status::invalid(kind.by_kind(), name, vec![cause]))
+        }
+    }
+}
+
+/// The client must mean the object that is stored, in the state that it knows.
+fn check_identity(kind: &Kind, name: &str, old: &Object, new: &Value) -> Result<()> {
+    let metadata = &new["metadata"];
+    let text = |field: &str| metadata[field].as_str().unwrap_or_default();
+    if !["", name].contains(&text("name")) || text("name").is_empty() {
+        return Err(status::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({name})",
+            text("name")
+        )));
+    }
+    let uid = old.value["metadata"]["uid"].as_str().unwrap_or_default();
+    if !["", uid].contains(&text("uid")) {
+        let why = format!(
+            "Precondition failed: UID in precondition: {}, UID in object meta: {uid}",
+            text("uid")
+        );
+        return Err(status::conflict(kind.by_resource(), name, &why));
+    }
+    match text("resourceVersion") {
+        "" | "0" => Ok(()),
+        version if version.parse() == Ok(old.version) => Ok(()),
+        _ => Err(status::modified(kind.by_resource(), name)),
+    }
+}

@@ -1,0 +1,5 @@
+//! The API as clients see it. Nothing here knows that the API server is local, except `cluster`.
+
+mod cluster;
+mod custom;
+mod objects;
