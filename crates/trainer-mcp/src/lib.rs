@@ -6,6 +6,7 @@ pub mod logs;
 pub mod phase;
 pub mod runtimes;
 pub mod steps;
+pub mod submission;
 
 use kubeflow_mcp_core::ToolSet;
 
@@ -13,7 +14,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
     name: "trainer",
     about: "Plan, start, follow and explain training jobs",
     guide: include_str!("guide.md"),
-    tools: &[runtimes::TOOLS, logs::TOOLS, events::TOOLS],
+    tools: &[runtimes::TOOLS, submission::TOOLS, logs::TOOLS, events::TOOLS],
     local: None,
 };
 

@@ -185,7 +185,7 @@ impl Tool for GetRuntime {
 impl Catalogue {
     /// Why there is no such runtime, as far as can be seen.
     pub fn unknown(&self, name: &str) -> Error {
-        let mut problem = format!("no runtime {name:?}{}", did_you_mean(name, self.names()));
+        let mut problem = format!("names no runtime: {name:?}{}", did_you_mean(name, self.names()));
         if self.entries.is_empty() && self.unseen.is_empty() {
             problem.push_str("; ");
             problem.push_str(NO_RUNTIMES);

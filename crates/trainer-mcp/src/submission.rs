@@ -21,7 +21,7 @@ use crate::{
         runtime::{CLUSTER_RUNTIMES, RUNTIMES},
     },
     runtimes::catalogue::Catalogue,
-    submission::{environment::Variable, train_job::Plan},
+    submission::train_job::{Generation, Plan},
 };
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<RunCustomTraining>()];
@@ -65,7 +65,7 @@ struct RunCustomTraining {
     resources_per_node: Map<String, Value>,
     /// A secret only as {"secret": NAME, "key": KEY}.
     #[serde(default)]
-    env: BTreeMap<String, Variable>,
+    env: Map<String, Value>,
     /// Labels of nodes.
     #[serde(default)]
     node_selector: BTreeMap<String, String>,
@@ -148,20 +148,22 @@ impl Tool for RunCustomTraining {
         let chosen = runtime::choose(&catalogue, self.runtime.as_deref())?;
         let plan = Plan::of(&self, &name, &chosen)?;
         let path = format!("/apis/{GROUP}/v1alpha1/namespaces/{namespace}/{}", TRAIN_JOBS.plural);
-        let creation = match creation::create(caller, &path, plan.train_job(&name)).await {
-            // A Trainer before 2.2 says so when it does not know the newer of the two fields.
+        let newer = plan.train_job(&name, Generation::Patches);
+        let creation = match creation::create(caller, &path, newer.clone()).await {
+            // An older Trainer says so when it does not know the field.
             Err(error) if placement::is_unknown(&error) => {
-                creation::create(caller, &path, plan.older_train_job(&name)).await?
+                let older = plan.train_job(&name, Generation::Overrides);
+                creation::create(caller, &path, older).await?
             }
             creation => creation?,
         };
-        let mut warnings = plan.warnings(&self);
+        let mut warnings = plan.warnings();
         warnings.extend(creation.warnings);
         Ok(Submission {
             namespace,
             created: creation.created,
             runtime: chosen.reference.name.clone(),
-            runtime_chosen: chosen.why,
+            runtime_chosen: chosen.why.clone(),
             image: plan.image(),
             nodes: plan.nodes,
             processes_per_node: plan.processes(),
@@ -169,9 +171,9 @@ impl Tool for RunCustomTraining {
             code_bytes: self.script.len(),
             code_digest: code::digest(&self.script),
             env: self.env.keys().cloned().collect(),
-            set_by_cluster: train_job::set_by_cluster(&plan.train_job(&name), &creation.object),
-            resources: plan.resources,
-            packages: self.packages,
+            set_by_cluster: train_job::set_by_cluster(&newer, &creation.object),
+            resources: plan.resources.clone(),
+            packages: self.packages.clone(),
             warnings,
             name,
         })

@@ -63,7 +63,7 @@ impl Code<'_> {
         let args = as_command_line(self.func_args)?;
         let mut env = self.env;
         if let Some(taken) = env.iter().find(|it| it.name.starts_with(RESERVED)) {
-            let problem = format!("names that start with {RESERVED:?} are taken by the launcher");
+            let problem = format!("must not start with {RESERVED:?}, which the launcher takes");
             return Err(Error::argument(format!("env.{}", taken.name), problem));
         }
         let ours = pieces(self.source)
@@ -71,7 +71,7 @@ impl Code<'_> {
             .chain(package_variables(self.packages, self.pip_index_urls));
         for variable in ours {
             if env.iter().any(|it| it.name == variable.name) {
-                let problem = "another argument sets this variable already";
+                let problem = "is set by another argument already";
                 return Err(Error::argument(format!("env.{}", variable.name), problem));
             }
             env.push(variable);

@@ -1,6 +1,7 @@
 //! What running work has in common, whatever Kubeflow component started it.
 
 pub mod code;
+pub mod creation;
 pub mod events;
 pub mod logs;
 pub mod pods;

@@ -24,7 +24,7 @@ pub(super) fn as_command_line(arguments: &Map<String, Value>) -> Result<Vec<Stri
     let bytes: usize = line.iter().map(String::len).sum();
     if bytes > MAX_BYTES {
         let problem =
-            format!("{bytes} bytes are more than the {MAX_BYTES} that fit; put data into a volume");
+            format!("has {bytes} bytes, more than the {MAX_BYTES} that fit; put data into a volume");
         return Err(Error::argument("func_args", problem));
     }
     Ok(line)
@@ -38,14 +38,14 @@ pub(super) fn as_variable(arguments: &Map<String, Value>) -> Option<EnvVar> {
 fn check(name: &str, value: &Value) -> Result<(), String> {
     let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if !starts || !name.chars().all(|it| it.is_ascii_alphanumeric() || "_-.".contains(it)) {
-        return Err("a name has letters, digits, '_', '-' and '.', and starts with a letter".into());
+        return Err("must have a name of letters, digits, '_', '-' and '.' that starts with a letter".into());
     }
     match value {
         Value::Null | Value::Object(_) => {
-            Err(format!("{value} is not a string, number, boolean or list of them"))
+            Err(format!("must be a string, number, boolean or list of them, and is {value}"))
         }
         Value::Array(items) => items.iter().try_for_each(|item| match item {
-            Value::Array(_) => Err(format!("{item} is a list within a list")),
+            Value::Array(_) => Err(format!("must not hold a list within a list: {item}")),
             item => check(name, item),
         }),
         Value::String(text) if text.contains('\0') => Err("holds a NUL character".into()),

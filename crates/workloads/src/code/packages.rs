@@ -18,7 +18,7 @@ pub(super) fn check_packages(packages: &[String]) -> Result<()> {
     for package in packages {
         if !REQUIREMENT.is_match(package) {
             let problem = format!(
-                "{package:?} is not a requirement such as \"scikit-learn==1.5.*\" or \"torch>=2.4,<3\""
+                "holds {package:?}, which is not a requirement such as \"scikit-learn==1.5.*\" or \"torch>=2.4,<3\""
             );
             return Err(Error::argument("packages", problem));
         }
@@ -31,7 +31,7 @@ pub(super) fn check_index_urls(urls: &[String]) -> Result<()> {
     for url in urls {
         let http = url.starts_with("https://") || url.starts_with("http://");
         if !http || url.chars().any(|it| it.is_whitespace() || it.is_control()) {
-            let problem = format!("{url:?} is not an http or https URL");
+            let problem = format!("holds {url:?}, which is not an http or https URL");
             return Err(Error::argument("pip_index_urls", problem));
         }
         check_for_credentials("pip_index_urls", url)?;
@@ -45,7 +45,7 @@ fn check_for_credentials(argument: &str, text: &str) -> Result<()> {
     match authority {
         Some(authority) if authority.contains('@') => Err(Error::argument(
             argument,
-            "a URL must not hold credentials: set PIP_INDEX_URL in env from a Secret instead",
+            "must not hold credentials: set PIP_INDEX_URL in env from a Secret instead",
         )),
         _ => Ok(()),
     }

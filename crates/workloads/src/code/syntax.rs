@@ -20,7 +20,7 @@ const STACK_BYTES: usize = 128 << 20;
 pub(super) fn check_syntax(source: &str) -> Result<()> {
     if source.len() > MAX_BYTES {
         let problem = format!(
-            "{} bytes are more than the {MAX_BYTES} that can be delivered; put data and libraries into an image or a volume",
+            "has {} bytes, more than the {MAX_BYTES} that can be delivered; put data and libraries into an image or a volume",
             source.len()
         );
         return Err(Error::argument("script", problem));
@@ -47,7 +47,7 @@ pub(super) fn check_syntax(source: &str) -> Result<()> {
 fn problem(source: &str, at: usize, what: &str) -> Error {
     let offset = TextSize::try_from(at).unwrap_or_default();
     let place = LineIndex::from_source_text(source).line_column(offset, source);
-    let mut problem = format!("line {}, column {}: {}", place.line, place.column, as_clause(what));
+    let mut problem = format!("does not parse at line {}, column {}: {}", place.line, place.column, as_clause(what));
     let text = source.lines().nth(place.line.to_zero_indexed()).unwrap_or_default().trim();
     if !text.is_empty() {
         let text: String = text.chars().take(80).collect();
@@ -97,13 +97,13 @@ fn too_deep(source: &str) -> Option<&'static str> {
             _ => (here.since_comma, depth) = (here.since_comma + 1, depth + 1),
         }
         if outer.len() >= MAX_BRACKETS {
-            return Some("too many nested brackets");
+            return Some("has too many nested brackets");
         }
         if indents > MAX_INDENTS {
-            return Some("too many levels of indentation");
+            return Some("has too many levels of indentation");
         }
         if depth > MAX_DEPTH {
-            return Some("an expression nested deeper than Python compiles");
+            return Some("has an expression nested deeper than Python compiles");
         }
     }
 }
