@@ -21,10 +21,8 @@ pub(super) fn propose(digest: &str) -> String {
 
 /// Only a job that has a name can be asked for again without making a second one.
 pub(super) fn missing(digest: &str) -> Error {
-    let problem = format!(
-        "must be given to a confirmed call: take the preview's, or {:?}",
-        propose(digest)
-    );
+    let problem =
+        format!("must be given to a confirmed call: take the preview's, or {:?}", propose(digest));
     Error::argument("name", problem)
 }
 
@@ -67,7 +65,7 @@ mod tests {
         let initialized = ["dataset-initializer", "model-initializer", "node"];
         assert!(fits(33, &initialized, 1) && !fits(34, &initialized, 1));
         let error = check(&"a".repeat(49), &["node"], 1).unwrap_err().to_string();
-        expect![[r#"argument "name": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" has 49 characters, of which Pod names leave room for 48 with this runtime"#]].assert_eq(&error);
+        expect![[r#"argument "name" has 49 characters, and names of Pods leave room for 48 with this runtime: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#]].assert_eq(&error);
     }
 
     #[test]

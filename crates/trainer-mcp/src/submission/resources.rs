@@ -32,7 +32,8 @@ pub(super) fn asked(
             other => other.to_string(),
         };
         if !QUANTITY.is_match(&quantity) {
-            let problem = format!("must be a quantity such as 2, \"500m\" or \"4Gi\", and is {quantity:?}");
+            let problem =
+                format!("must be a quantity such as 2, \"500m\" or \"4Gi\", and is {quantity:?}");
             return Err(Error::argument(argument, problem));
         }
         if asked.insert(resource(name, device), quantity).is_some() {
@@ -42,7 +43,8 @@ pub(super) fn asked(
     if let Some(gpus) = gpus {
         match asked.iter().find(|(name, _)| is_device(name)) {
             Some((name, count)) if *count != gpus.to_string() => {
-                let problem = format!("is {gpus}, which contradicts {count} {name} in resources_per_node");
+                let problem =
+                    format!("is {gpus}, which contradicts {count} {name} in resources_per_node");
                 return Err(Error::argument("gpu_per_node", problem));
             }
             Some(_) => {}

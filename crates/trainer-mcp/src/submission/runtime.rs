@@ -27,7 +27,8 @@ pub(super) fn choose(catalogue: &Catalogue, named: Option<&str>) -> Result<Chose
         }
     };
     let name = &entry.name;
-    let unusable = |problem: &str| Err(Error::argument("runtime", format!("is {name:?}, which {problem}")));
+    let unusable =
+        |problem: &str| Err(Error::argument("runtime", format!("is {name:?}, which {problem}")));
     let runtime = match &entry.runtime {
         Ok(runtime) => runtime.clone(),
         Err(problem) => return unusable(&format!("cannot be read: {problem}")),

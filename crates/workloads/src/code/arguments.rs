@@ -23,8 +23,9 @@ pub(super) fn as_command_line(arguments: &Map<String, Value>) -> Result<Vec<Stri
     let line = line.collect::<Result<Vec<String>>>()?;
     let bytes: usize = line.iter().map(String::len).sum();
     if bytes > MAX_BYTES {
-        let problem =
-            format!("has {bytes} bytes, more than the {MAX_BYTES} that fit; put data into a volume");
+        let problem = format!(
+            "has {bytes} bytes, more than the {MAX_BYTES} that fit; put data into a volume"
+        );
         return Err(Error::argument("func_args", problem));
     }
     Ok(line)
@@ -38,7 +39,10 @@ pub(super) fn as_variable(arguments: &Map<String, Value>) -> Option<EnvVar> {
 fn check(name: &str, value: &Value) -> Result<(), String> {
     let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if !starts || !name.chars().all(|it| it.is_ascii_alphanumeric() || "_-.".contains(it)) {
-        return Err("must have a name of letters, digits, '_', '-' and '.' that starts with a letter".into());
+        return Err(
+            "must have a name of letters, digits, '_', '-' and '.' that starts with a letter"
+                .into(),
+        );
     }
     match value {
         Value::Null | Value::Object(_) => {

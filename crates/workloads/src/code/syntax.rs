@@ -47,7 +47,12 @@ pub(super) fn check_syntax(source: &str) -> Result<()> {
 fn problem(source: &str, at: usize, what: &str) -> Error {
     let offset = TextSize::try_from(at).unwrap_or_default();
     let place = LineIndex::from_source_text(source).line_column(offset, source);
-    let mut problem = format!("does not parse at line {}, column {}: {}", place.line, place.column, as_clause(what));
+    let mut problem = format!(
+        "does not parse at line {}, column {}: {}",
+        place.line,
+        place.column,
+        as_clause(what)
+    );
     let text = source.lines().nth(place.line.to_zero_indexed()).unwrap_or_default().trim();
     if !text.is_empty() {
         let text: String = text.chars().take(80).collect();

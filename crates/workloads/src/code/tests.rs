@@ -141,33 +141,27 @@ fn packages_that_cannot_be_installed_end_the_job() {
 fn wrong_code_is_refused_with_its_place() {
     refused(
         code("x = 1\nif x:\n    print('a'\n"),
-        expect![[r#"argument "script": line 4, column 1: unexpected EOF while parsing"#]],
+        expect![[r#"argument "script" does not parse at line 4, column 1: unexpected EOF while parsing"#]],
     );
     refused(
         code("def f():\nreturn 1\n"),
-        expect![[
-            r#"argument "script": line 2, column 1: expected an indented block after function definition: "return 1""#
-        ]],
+        expect![[r#"argument "script" does not parse at line 2, column 1: expected an indented block after function definition: "return 1""#]],
     );
     refused(
         code("x = 'é' +\n"),
-        expect![[r#"argument "script": line 1, column 10: expected an expression: "x = 'é' +""#]],
+        expect![[r#"argument "script" does not parse at line 1, column 10: expected an expression: "x = 'é' +""#]],
     );
     refused(
         code("print('a')\0\n"),
-        expect![[
-            r#"argument "script": line 1, column 11: source code cannot hold a NUL character: "print('a')\0""#
-        ]],
+        expect![[r#"argument "script" does not parse at line 1, column 11: source code cannot hold a NUL character: "print('a')\0""#]],
     );
     refused(
         code("# only a comment\n"),
-        expect![[r##"argument "script": line 1, column 1: no code in it: "# only a comment""##]],
+        expect![[r##"argument "script" does not parse at line 1, column 1: no code in it: "# only a comment""##]],
     );
     refused(
         code("print 'python 2'\n"),
-        expect![[
-            r#"argument "script": line 1, column 7: simple statements must be separated by newlines or semicolons: "print 'python 2'""#
-        ]],
+        expect![[r#"argument "script" does not parse at line 1, column 7: simple statements must be separated by newlines or semicolons: "print 'python 2'""#]],
     );
 }
 
@@ -204,7 +198,7 @@ fn no_source_exhausts_the_stack() {
         let _ = code(&format!("x = {}1", deep(part).split_at(100_000).0)).deliver();
     }
     let indented: String = (0..700).map(|level| format!("{}if x:\n", " ".repeat(level))).collect();
-    refused(code(&indented), expect![[r#"argument "script": too many levels of indentation"#]]);
+    refused(code(&indented), expect![[r#"argument "script" has too many levels of indentation"#]]);
     for part in ["not ", "lambda:", "lambda a,b:", "a if b else ", "1+", "a**", "a.b."] {
         let _ = code(&format!("x = {}1", part.repeat(1_900))).deliver();
     }

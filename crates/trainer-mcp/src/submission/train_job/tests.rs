@@ -59,7 +59,9 @@ fn check(arguments: Value, expected: Expect) {
 
 #[test]
 fn a_script_alone_is_enough() {
-    check(json!({"script": "print('hello')", "name": "mnist"}), expect![[r#"
+    check(
+        json!({"script": "print('hello')", "name": "mnist"}),
+        expect![[r#"
         {
           "apiVersion": "trainer.kubeflow.org/v1alpha1",
           "kind": "TrainJob",
@@ -96,7 +98,8 @@ fn a_script_alone_is_enough() {
               ]
             }
           }
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
@@ -111,7 +114,9 @@ fn everything_that_can_be_asked_for_is_in_the_job() {
         "volume_mounts": [{"name": "data", "mountPath": "/data"}], "service_account_name": "trainer",
         "image_pull_secrets": ["registry"], "labels": {"team": "a"}, "annotations": {"purpose": "baseline"},
     });
-    check(arguments, expect![[r#"
+    check(
+        arguments,
+        expect![[r#"
         {
           "apiVersion": "trainer.kubeflow.org/v1alpha1",
           "kind": "TrainJob",
@@ -255,7 +260,8 @@ fn everything_that_can_be_asked_for_is_in_the_job() {
               }
             }
           }
-        }"#]]);
+        }"#]],
+    );
 }
 
 #[test]
@@ -288,14 +294,38 @@ fn mpi_hands_the_environment_to_other_hosts() {
 
 #[test]
 fn what_cannot_run_is_refused_with_the_argument_s_name() {
-    check(json!({"script": "print(", "name": "mnist"}), expect![[r#"argument "script": line 1, column 7: unexpected EOF while parsing: "print(""#]]);
-    check(json!({"script": "1", "name": "Mnist"}), expect![[r#"argument "name": "Mnist" must be lower-case letters, digits and '-', start with a letter, and not end with '-'"#]]);
-    check(json!({"script": "1", "name": "a", "runtime": "torch-distibuted"}), expect![[r#"argument "runtime": no runtime "torch-distibuted" (did you mean "torch-distributed"?); there are deepspeed-distributed, plain, torch-distributed, torchtune-llama, broken"#]]);
-    check(json!({"script": "1", "name": "a", "runtime": "torchtune-llama"}), expect![[r#"argument "runtime": "torchtune-llama" runs a training program of its own, and no script"#]]);
-    check(json!({"script": "1", "name": "a", "runtime": "broken"}), expect![[r#"argument "runtime": "broken" cannot be read: of another shape"#]]);
-    check(json!({"script": "1", "name": "a", "env": {"KUBEFLOW_MCP_CODE_0": "x"}}), expect![[r#"argument "env.KUBEFLOW_MCP_CODE_0": names that start with "KUBEFLOW_MCP_" are taken by the launcher"#]]);
-    check(json!({"script": "1", "name": "a", "func_args": {"a b": 1}}), expect![[r#"argument "func_args.a b": a name has letters, digits, '_', '-' and '.', and starts with a letter"#]]);
-    check(json!({"script": "1", "name": "a", "func_args": {"x": {"y": 1}}}), expect![[r#"argument "func_args.x": {"y":1} is not a string, number, boolean or list of them"#]]);
+    check(
+        json!({"script": "print(", "name": "mnist"}),
+        expect![[r#"argument "script" does not parse at line 1, column 7: unexpected EOF while parsing: "print(""#]],
+    );
+    check(
+        json!({"script": "1", "name": "Mnist"}),
+        expect![[r#"argument "name" must be lower-case letters, digits and '-', start with a letter and not end with '-', and is "Mnist""#]],
+    );
+    check(
+        json!({"script": "1", "name": "a", "runtime": "torch-distibuted"}),
+        expect![[r#"argument "runtime" names no runtime: "torch-distibuted" (did you mean "torch-distributed"?); there are deepspeed-distributed, plain, torch-distributed, torchtune-llama, broken"#]],
+    );
+    check(
+        json!({"script": "1", "name": "a", "runtime": "torchtune-llama"}),
+        expect![[r#"argument "runtime" is "torchtune-llama", which runs a training program of its own, and no script"#]],
+    );
+    check(
+        json!({"script": "1", "name": "a", "runtime": "broken"}),
+        expect![[r#"argument "runtime" is "broken", which cannot be read: of another shape"#]],
+    );
+    check(
+        json!({"script": "1", "name": "a", "env": {"KUBEFLOW_MCP_CODE_0": "x"}}),
+        expect![[r#"argument "env.KUBEFLOW_MCP_CODE_0" must not start with "KUBEFLOW_MCP_", which the launcher takes"#]],
+    );
+    check(
+        json!({"script": "1", "name": "a", "func_args": {"a b": 1}}),
+        expect![[r#"argument "func_args.a b" must have a name of letters, digits, '_', '-' and '.' that starts with a letter"#]],
+    );
+    check(
+        json!({"script": "1", "name": "a", "func_args": {"x": {"y": 1}}}),
+        expect![[r#"argument "func_args.x" must be a string, number, boolean or list of them, and is {"y":1}"#]],
+    );
 }
 
 #[test]
