@@ -4,4 +4,6 @@ pub mod code;
 pub mod creation;
 pub mod events;
 pub mod logs;
+pub mod metrics;
 pub mod pods;
+pub mod waiting;
