@@ -149,7 +149,9 @@ mod tests {
         problems(json!({"name": null}), expect![[r#"argument "name" is null, must be a string"#]]);
         problems(
             json!({"name": "Digits!", "num_nodes": "3", "nodes": 3, "rate": "fast", "suspend": 1}),
-            expect![[r#"argument "name" is "Digits!", must match ^[a-z]([-a-z0-9]*[a-z0-9])?$; argument "nodes" is not known (did you mean "num_nodes"?); argument "num_nodes" is the string "3", must be a whole number; argument "rate" is the string "fast", must be a number; argument "suspend" is the number 1, must be a boolean"#]],
+            expect![[
+                r#"argument "name" is "Digits!", must match ^[a-z]([-a-z0-9]*[a-z0-9])?$; argument "nodes" is not known (did you mean "num_nodes"?); argument "num_nodes" is the string "3", must be a whole number; argument "rate" is the string "fast", must be a number; argument "suspend" is the number 1, must be a boolean"#
+            ]],
         );
         problems(
             json!({"name": "a", "num_nodes": 0}),

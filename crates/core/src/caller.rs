@@ -7,7 +7,11 @@ use kube::{
     core::{ClusterResourceScope, NamespaceResourceScope},
 };
 
-use crate::{Facts, Policy, Progress, ToolDef, knowledge::Knowledge, passage};
+use crate::{
+    Facts, Policy, Progress, ToolDef, ToolSet,
+    knowledge::{Knowledge, News},
+    passage,
+};
 
 /// Whoever a tool call is made for: a client that speaks as them, held to the policy.
 #[derive(Clone)]
@@ -16,6 +20,8 @@ pub struct Caller {
     client: Client,
     policy: Arc<Policy>,
     namespace: Arc<str>,
+    /// What is linked in, whether this caller may use it or not.
+    sets: Arc<[&'static ToolSet]>,
     tools: Arc<[ToolDef]>,
     knowledge: Arc<Knowledge>,
     call: Arc<Call>,
@@ -45,6 +51,7 @@ impl Caller {
             namespace,
             client,
             policy,
+            sets: Arc::default(),
             tools: Arc::default(),
             call: Arc::default(),
         }
@@ -103,17 +110,38 @@ impl Caller {
         self.knowledge.facts().await
     }
 
+    /// The same, perhaps half a minute old.
+    pub(crate) async fn recent_facts(&self) -> Arc<Facts> {
+        self.knowledge.recent_facts().await
+    }
+
     /// Asks for the facts before they are needed.
     pub(crate) fn learn(&self) {
         self.knowledge.refresh();
     }
 
-    /// The same caller, offered these tools.
-    pub(crate) fn offered(self, tools: Vec<ToolDef>) -> Self {
-        Self { tools: tools.into(), ..self }
+    /// What is learnt of the cluster from now on.
+    pub(crate) fn news(&self) -> News {
+        self.knowledge.news()
     }
 
-    /// Every tool that is linked in, whether this caller may use it or not.
+    /// For the server's own questions: it speaks as the caller, past no fence.
+    pub(crate) fn own_client(&self) -> Client {
+        self.knowledge.client.clone()
+    }
+
+    /// The same caller, before whom these sets are.
+    pub(crate) fn before(self, sets: &[&'static ToolSet]) -> Self {
+        let mut tools: Vec<ToolDef> = sets.iter().flat_map(|set| set.tools()).copied().collect();
+        tools.sort_by_key(|tool| tool.name);
+        Self { sets: sets.into(), tools: tools.into(), ..self }
+    }
+
+    pub(crate) fn sets(&self) -> &[&'static ToolSet] {
+        &self.sets
+    }
+
+    /// The tools of all sets, by name.
     pub(crate) fn tools(&self) -> &[ToolDef] {
         &self.tools
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
 use k8s_openapi::api::{
+    authentication::v1::SelfSubjectReview,
     authorization::v1::{ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec},
     core::v1::Namespace as NamespaceObject,
 };
@@ -21,6 +22,8 @@ const NAMESPACES: u32 = 10;
 pub struct Facts {
     /// Why the cluster could not be asked. Then nothing else is known.
     pub unreachable: Option<String>,
+    /// Who the caller is to the cluster, where it can tell.
+    pub user: Option<String>,
     /// What the API server calls its version.
     pub version: Option<String>,
     /// Every resource the cluster serves, `(group, plural)`, and the version it prefers.
@@ -45,12 +48,14 @@ impl Facts {
         policy: &Policy,
         namespace: &str,
     ) -> Result<Self, Error> {
-        let (served, version, namespaces) = tokio::try_join!(
+        let (served, version, namespaces, user) = tokio::try_join!(
             served(client),
             client.apiserver_version(),
             namespaces(client, policy, namespace),
+            user(client),
         )?;
-        Ok(Self { unreachable: None, version: Some(version.git_version), served, namespaces })
+        let version = Some(version.git_version);
+        Ok(Self { unreachable: None, user, version, served, namespaces })
     }
 
     pub(crate) fn unreachable(reason: String) -> Self {
@@ -99,6 +104,14 @@ impl Namespace {
         };
         self.incomplete || !self.rules.iter().all(about_oneself)
     }
+}
+
+/// The caller's name; an API server before 1.28 cannot tell it.
+async fn user(client: &Client) -> Result<Option<String>, Error> {
+    let review = Api::all(client.clone());
+    let review = review.create(&PostParams::default(), &SelfSubjectReview::default()).await;
+    let status = review.ok().and_then(|it: SelfSubjectReview| it.status);
+    Ok(status.and_then(|it| it.user_info?.username))
 }
 
 /// Everything that discovery names, in two requests where the API server aggregates it.

@@ -1,7 +1,10 @@
 //! The facts of one caller, kept for some seconds and asked for again behind the scenes.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,17 +18,25 @@ use crate::{Error, Facts, Policy, passage};
 
 /// How long facts are taken as they are.
 const FRESH: Duration = Duration::from_secs(2);
+/// How long they are good enough to begin a call with: the API server decides in the end.
+const RECENT: Duration = Duration::from_secs(30);
 /// How long a question may keep the list of tools waiting.
 const PATIENCE: Duration = Duration::from_millis(2500);
 
+type Known = Option<(Arc<Facts>, Instant)>;
+
 pub(crate) struct Knowledge {
-    client: Client,
+    /// Speaks as the caller, past no fence.
+    pub(crate) client: Client,
     policy: Arc<Policy>,
     namespace: Arc<str>,
-    /// What is known, and since when. Nothing yet when `None`.
-    known: watch::Sender<Option<(Arc<Facts>, Instant)>>,
-    asking: Mutex<bool>,
+    /// What is known, and since when.
+    known: watch::Sender<Known>,
+    asking: AtomicBool,
 }
+
+/// What is learnt, as it is learnt.
+pub(crate) struct News(watch::Receiver<Known>);
 
 impl Knowledge {
     pub(crate) fn new(client: &Client, policy: Arc<Policy>, namespace: Arc<str>) -> Arc<Self> {
@@ -34,7 +45,7 @@ impl Knowledge {
             policy,
             namespace,
             known: watch::Sender::new(None),
-            asking: Mutex::new(false),
+            asking: AtomicBool::new(false),
         })
     }
 
@@ -46,24 +57,33 @@ impl Knowledge {
         {
             return Arc::clone(facts);
         }
-        let mut news = self.known.subscribe();
+        let mut news = self.news();
         self.refresh();
-        let told = timeout(PATIENCE, news.changed()).await.is_ok();
-        if told && let Some((facts, _)) = &*news.borrow() {
-            return Arc::clone(facts);
-        }
-        last.map_or_else(
-            || {
+        match (timeout(PATIENCE, news.next()).await, last) {
+            (Ok(facts), _) | (Err(_), Some((facts, _))) => facts,
+            (Err(_), None) => {
                 let seconds = PATIENCE.as_secs_f32();
                 Arc::new(Facts::unreachable(format!("no answer within {seconds} s")))
-            },
-            |(facts, _)| facts,
-        )
+            }
+        }
+    }
+
+    /// What has been known for a while, so that a call costs no questions of its own.
+    pub(crate) async fn recent_facts(self: &Arc<Self>) -> Arc<Facts> {
+        let last = self.known.borrow().clone();
+        match last {
+            Some((facts, at)) if at.elapsed() < RECENT && facts.unreachable.is_none() => facts,
+            _ => self.facts().await,
+        }
+    }
+
+    pub(crate) fn news(&self) -> News {
+        News(self.known.subscribe())
     }
 
     /// Asks the cluster, unless that is being done already.
     pub(crate) fn refresh(self: &Arc<Self>) {
-        if std::mem::replace(&mut *self.lock(), true) {
+        if self.asking.swap(true, Ordering::AcqRel) {
             return;
         }
         let this = Arc::clone(self);
@@ -71,12 +91,23 @@ impl Knowledge {
             let asked = Facts::ask(&this.client, &this.policy, &this.namespace).await;
             let facts =
                 asked.unwrap_or_else(|error| Facts::unreachable(Error::from(error).to_string()));
-            *this.lock() = false;
+            this.asking.store(false, Ordering::Release);
             this.known.send_replace(Some((Arc::new(facts), Instant::now())));
         });
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, bool> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+impl News {
+    /// Waits for the next that is learnt.
+    pub(crate) async fn next(&mut self) -> Arc<Facts> {
+        loop {
+            if self.0.changed().await.is_err() {
+                // Whoever knew is gone, and nothing more will be learnt.
+                return std::future::pending().await;
+            }
+            if let Some((facts, _)) = &*self.0.borrow_and_update() {
+                return Arc::clone(facts);
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@
 
 mod answer;
 mod arguments;
+mod audit;
 mod caller;
+mod catalog;
 mod confirmation;
 mod connection;
 mod digest;
@@ -11,6 +13,7 @@ mod error;
 mod facts;
 mod fence;
 mod gate;
+mod health;
 mod identity;
 mod knowledge;
 mod limit;
@@ -34,6 +37,7 @@ pub use crate::{
     error::{Error, Result},
     facts::{Facts, Namespace},
     gate::{Refusal, admit},
+    health::TOOL_SET,
     identity::{IdentityError, client as cluster_client},
     nearest::{did_you_mean, nearest},
     policy::{Persona, Policy, PolicyError, Rules},

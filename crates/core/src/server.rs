@@ -15,7 +15,10 @@ use rmcp::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Answer, Caller, Error, Progress, Refusal, Result, ToolDef, ToolSet, answer, gate};
+use crate::{
+    Answer, Caller, Error, Progress, Refusal, Result, ToolDef, ToolSet, answer, audit,
+    catalog::Catalog, gate,
+};
 
 /// How long a client may take a list of tools for granted, if it listens for no changes.
 const LIST_TTL_MS: u64 = 60_000;
@@ -25,8 +28,7 @@ const LIST_TTL_MS: u64 = 60_000;
 pub struct Server(Arc<Inner>);
 
 struct Inner {
-    caller: Caller,
-    sets: Vec<&'static ToolSet>,
+    catalog: Arc<Catalog>,
     /// Calls that change the cluster: they are carried through, whoever hangs up.
     changing: TaskTracker,
     /// Fires when the server is to end.
@@ -35,11 +37,8 @@ struct Inner {
 
 impl Server {
     pub fn new(caller: Caller, sets: &[&'static ToolSet]) -> Self {
-        let mut tools: Vec<ToolDef> = sets.iter().flat_map(|set| set.tools()).copied().collect();
-        tools.sort_by_key(|tool| tool.name);
         Self(Arc::new(Inner {
-            caller: caller.offered(tools),
-            sets: sets.to_vec(),
+            catalog: Catalog::new(caller.before(sets)),
             changing: TaskTracker::new(),
             closing: CancellationToken::new(),
         }))
@@ -47,10 +46,7 @@ impl Server {
 
     /// Every tool, in the order of names, with the reason why it is not offered if it is not.
     pub async fn tools(&self) -> Vec<(ToolDef, Option<Refusal>)> {
-        let Inner { caller, .. } = &*self.0;
-        let facts = caller.facts().await;
-        let verdict = |tool: &ToolDef| gate::admit(tool, caller.policy(), &facts).err();
-        caller.tools().iter().map(|tool| (*tool, verdict(tool))).collect()
+        self.0.catalog.tools().await
     }
 
     /// Calls a tool by its name, as an agent would.
@@ -60,7 +56,7 @@ impl Server {
         arguments: JsonObject,
         progress: Progress,
     ) -> Result<Answer> {
-        let tool = self.0.caller.tools().iter().find(|tool| tool.name == name);
+        let tool = self.caller().tools().iter().find(|tool| tool.name == name);
         let tool = tool.ok_or_else(|| Error::UnknownTool(name.to_owned()))?;
         self.carry_out(*tool, arguments, progress).await
     }
@@ -73,11 +69,25 @@ impl Server {
         progress: Progress,
     ) -> Result<Answer> {
         let changes = tool.changes(&arguments);
-        let caller = self.0.caller.clone();
+        let caller = self.caller().clone();
         let call = async move {
-            gate::admit(&tool, caller.policy(), &*caller.facts().await)?;
-            let call = AssertUnwindSafe(tool.call(arguments, &caller, progress)).catch_unwind();
-            call.await.unwrap_or_else(|_| Err(Error::Panicked))
+            let mut facts = caller.recent_facts().await;
+            let entry = audit::Entry::new(facts.user.as_deref(), tool, &arguments);
+            if gate::admit(&tool, caller.policy(), &facts).is_err() {
+                // What was missing may have been installed or granted since.
+                facts = caller.facts().await;
+            }
+            let outcome = match gate::admit(&tool, caller.policy(), &facts) {
+                Ok(()) => {
+                    let call = tool.call(arguments, &caller, progress);
+                    // A panic would leave the request without an answer for ever.
+                    let call = AssertUnwindSafe(call).catch_unwind().await;
+                    call.unwrap_or_else(|_| Err(Error::Panicked))
+                }
+                Err(refusal) => Err(refusal.into()),
+            };
+            entry.close(&outcome);
+            outcome
         };
         if changes {
             // In a task of its own: nobody who hangs up leaves it half done.
@@ -85,6 +95,10 @@ impl Server {
         } else {
             call.await
         }
+    }
+
+    fn caller(&self) -> &Caller {
+        self.0.catalog.caller()
     }
 
     /// Fires when the server is to end.
@@ -103,13 +117,15 @@ impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities =
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
-        let components: Vec<_> = self.0.sets.iter().filter(|set| set.name != "core").collect();
+        let components: Vec<_> =
+            self.caller().sets().iter().filter(|set| set.name != "core").collect();
         // A binary of one component is that component's server.
         let (name, title) = match &components[..] {
             [only] => (format!("{}-mcp", only.name), format!("Kubeflow {}", only.name)),
             _ => ("kubeflow-mcp".to_owned(), "Kubeflow".to_owned()),
         };
-        let guides = self.0.sets.iter().map(|set| set.guide.trim()).filter(|it| !it.is_empty());
+        let guides =
+            self.caller().sets().iter().map(|set| set.guide.trim()).filter(|it| !it.is_empty());
         ServerConfig::new(capabilities)
             .with_server_info(
                 Implementation::new(name, env!("CARGO_PKG_VERSION")).with_title(title),
@@ -122,13 +138,13 @@ impl ServerHandler for Server {
         request: InitializeRequestParams,
         cx: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
-        self.0.caller.learn();
+        self.caller().learn();
         cx.peer.set_peer_info(request.clone());
         self.negotiate_initialize(&request)
     }
 
     async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        self.0.caller.learn();
+        self.caller().learn();
         let versions = self.supported_protocol_versions().into_owned();
         Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LIST_TTL_MS))
     }
@@ -195,12 +211,22 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, cx: SubscriptionContext) -> Result<(), ErrorData> {
-        tokio::select! {
-            () = cx.cancelled() => {}
-            () = self.0.closing.cancelled() => {}
+        let mut changes = self.0.catalog.listen();
+        loop {
+            tokio::select! {
+                () = cx.cancelled() => return Ok(()),
+                () = self.0.closing.cancelled() => return Ok(()),
+                changed = changes.changed() => {
+                    let told = cx.sink().notify_tool_list_changed().await;
+                    if changed.is_err() || told.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
         }
-        Ok(())
     }
 
-    async fn on_initialized(&self, _: NotificationContext<RoleServer>) {}
+    async fn on_initialized(&self, cx: NotificationContext<RoleServer>) {
+        self.0.catalog.add(cx.peer);
+    }
 }
