@@ -2,9 +2,11 @@
 //! their admission and their controllers are handed to it.
 
 mod admission;
-mod host_python;
+#[cfg(feature = "cluster")]
+pub mod apply;
 #[cfg(feature = "cluster")]
 pub mod built_in;
+mod host_python;
 #[cfg(feature = "cluster")]
 pub mod http;
 #[cfg(feature = "cluster")]
