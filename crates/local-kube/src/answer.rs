@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     ApiPath, LocalKube, UserInfo, discovery, query,
     query::Query,
+    rbac::{self, Action},
     representation::Representation,
     status::{self, Result},
     verbs::{self, Answer, Request},
@@ -63,9 +64,15 @@ impl Asked {
             return Err(status::too_large(why));
         }
         let representation = Representation::accepted(self.header(&header::ACCEPT))?;
+        let grants = kube.grants();
+        let user = rbac::acting_as(&grants, authenticated(user), &self.headers)?;
         let Some(path) = ApiPath::parse(&self.path) else {
+            let verb = self.method.as_str().to_lowercase();
+            grants.check(&user, &Action::Path { verb: &verb, path: &self.path })?;
             return Ok(self.about_the_server(kube, representation));
         };
+        let query = Query::parse(query)?;
+        grants.check(&user, &action(&path, &self.method, &query))?;
         let kinds = kube.kinds();
         let Some(kind) = kinds.get(path.group, path.version, path.plural) else {
             return Ok(no_such_path());
@@ -79,7 +86,7 @@ impl Asked {
             namespace: path.namespace.map(str::to_owned),
             name: path.name.map(str::to_owned),
             subresource: path.subresource.map(str::to_owned),
-            query: Query::parse(query)?,
+            query,
             warnings: Vec::new(),
         };
         let response = self.carry_out(kube, &mut request, representation).await;
@@ -100,6 +107,8 @@ impl Asked {
         };
         let unscoped = request.kind.namespaced && request.namespace.is_none();
         let answer = match (self.method.as_str(), &request.name) {
+            ("POST", None) if !request.kind.stored => verbs::review(kube, request, &self.body)?,
+            _ if !request.kind.stored => return Err(status::method_not_allowed()),
             ("GET", None) if request.query.watch => {
                 let request = std::mem::replace(request, request.without_query());
                 let events = watch::watch(kube, request, representation)?;
@@ -112,7 +121,7 @@ impl Asked {
             ("PUT", Some(_)) => verbs::update(kube, request, &self.body).await?,
             ("PATCH", Some(_)) => {
                 let content_type = self.header(&header::CONTENT_TYPE).to_owned();
-                verbs::patch(kube, request, &content_type, &self.body).await?
+                verbs::apply_patch(kube, request, &content_type, &self.body).await?
             }
             ("DELETE", Some(_)) if !status => verbs::delete(kube, request, &self.body).await?,
             ("DELETE", None) => verbs::delete_collection(kube, request, &self.body).await?,
@@ -158,6 +167,35 @@ impl Asked {
 
     fn header(&self, name: &header::HeaderName) -> &str {
         self.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Whoever is known is in the group of those who are.
+fn authenticated(mut user: UserInfo) -> UserInfo {
+    const ALL: &str = "system:authenticated";
+    if !user.groups.iter().any(|it| it == ALL) {
+        user.groups.push(ALL.to_owned());
+    }
+    user
+}
+
+/// What RBAC is asked about a request.
+fn action<'a>(path: &ApiPath<'a>, method: &Method, query: &'a Query) -> Action<'a> {
+    let verb = match path.verb(method) {
+        "list" if query.watch => "watch",
+        verb => verb,
+    };
+    Action::Resource {
+        verb,
+        group: path.group,
+        resource: path.plural,
+        subresource: path.subresource.unwrap_or_default(),
+        namespace: match (path.group, path.plural) {
+            // A namespace is also its own place, so that roles in it may speak of it.
+            ("", "namespaces") => path.name.unwrap_or_default(),
+            _ => path.namespace.unwrap_or_default(),
+        },
+        name: path.name.or(query.fields.name()).unwrap_or_default(),
     }
 }
 

@@ -1,25 +1,29 @@
 //! The cluster as a value: opened from its state, asked through clients, run by its controllers.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::{Arc, OnceLock, PoisonError, RwLock, Weak},
     task::{Context, Poll},
 };
 
+use ::http::{Request, Response};
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
+    Resource,
     client::Body,
     core::{DynamicObject, Status},
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
     Admit, ResponseBody, UserInfo, answer,
+    http::{self, ListenError, Listener, administrator},
     kinds::{CRDS, Kinds},
+    rbac::{self, Grants},
     status,
     store::{File, Store},
     verbs,
@@ -67,6 +71,7 @@ pub enum OpenError {
 struct Cluster {
     store: Store,
     kinds: RwLock<Arc<Kinds>>,
+    grants: RwLock<Option<Arc<Grants>>>,
     admit: Vec<Admit>,
     client: OnceLock<kube::Client>,
 }
@@ -80,6 +85,7 @@ impl LocalKube {
         let kube = Self(Arc::new(Cluster {
             store: Store::open(file)?,
             kinds: RwLock::default(),
+            grants: RwLock::default(),
             admit: options.admit,
             client: OnceLock::new(),
         }));
@@ -88,6 +94,9 @@ impl LocalKube {
             let namespace =
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             kube.install(namespace, false)?;
+        }
+        for object in rbac::bootstrap() {
+            kube.install(object, false)?;
         }
         for crd in options.crds {
             kube.install(written(&crd), true)?;
@@ -116,6 +125,17 @@ impl LocalKube {
     /// Answers one request of a known user.
     pub async fn answer(&self, user: UserInfo, request: Request<Bytes>) -> Response<ResponseBody> {
         answer::answer(self, user, request).await
+    }
+
+    /// Serves the API over TLS on loopback until the listener is dropped. `dir` keeps its
+    /// certificates and the administrator's token.
+    pub async fn listen(&self, dir: &Path) -> Result<Listener, ListenError> {
+        let kube = self.clone();
+        http::listen(dir, move |user, request| {
+            let kube = kube.clone();
+            async move { kube.answer(user, request).await }
+        })
+        .await
     }
 
     async fn serve(
@@ -154,8 +174,35 @@ impl LocalKube {
         &self.0.admit
     }
 
+    /// The roles and bindings of now.
+    pub(crate) fn grants(&self) -> Arc<Grants> {
+        if let Some(grants) = &*self.0.grants.read().unwrap_or_else(PoisonError::into_inner) {
+            return grants.clone();
+        }
+        let mut kept = self.0.grants.write().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(Arc::new(self.read_grants())).clone()
+    }
+
+    fn read_grants(&self) -> Grants {
+        fn all<K: Resource<DynamicType = ()> + DeserializeOwned>(store: &Store) -> Vec<K> {
+            let resource = format!("{}.{}", K::plural(&()), K::group(&()));
+            let objects = store.all(&resource, None);
+            objects.iter().filter_map(|it| K::deserialize(&it.value).ok()).collect()
+        }
+        let store = self.store();
+        Grants {
+            roles: all(store),
+            cluster_roles: all(store),
+            role_bindings: all(store),
+            cluster_role_bindings: all(store),
+        }
+    }
+
     /// What has to follow a write to a resource at once.
     pub(crate) fn written(&self, resource: &str) {
+        if resource.ends_with(".rbac.authorization.k8s.io") {
+            *self.0.grants.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         if resource == CRDS {
             let mut kinds = self.0.kinds.write().unwrap_or_else(PoisonError::into_inner);
             let definitions = self.0.store.all(CRDS, None);
@@ -193,14 +240,6 @@ impl tower::Service<Request<Body>> for LocalKube {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let kube = self.clone();
         Box::pin(async move { kube.serve(administrator(), request).await })
-    }
-}
-
-fn administrator() -> UserInfo {
-    UserInfo {
-        username: "kubernetes-admin".to_owned(),
-        uid: String::new(),
-        groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
     }
 }
 

@@ -5,11 +5,10 @@ mod custom;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::Value;
 
 pub(crate) use self::custom::{CRDS, status_of_definition};
-use crate::status::Qualified;
+use crate::{schema::Schema, status::Qualified};
 
 /// One resource in one version.
 #[derive(Debug)]
@@ -39,9 +38,9 @@ pub(crate) struct Kind {
 #[derive(Debug)]
 pub(crate) enum Form {
     /// A version of a CustomResourceDefinition (`spec.versions[]`) and its schema.
-    Custom { version: Value, schema: Option<Box<JSONSchemaProps>> },
+    Custom { version: Value, schema: Option<Box<Schema>> },
     /// Reads an object as the type of its kind and writes it again, without what the type lacks.
-    BuiltIn(fn(Value) -> serde_json::Result<Value>),
+    BuiltIn(fn(&Value) -> serde_json::Result<Value>),
 }
 
 impl Kind {

@@ -1,12 +1,10 @@
 //! The rules for `metadata`: names, identity, and what only the server may write.
 
+use kube::core::response::StatusCause;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{
-    kinds::Kind,
-    status::{self, Result, cause},
-};
+use crate::{kinds::Kind, status::cause};
 
 /// Generated names end in this many letters and digits.
 const SUFFIX: usize = 5;
@@ -83,8 +81,8 @@ pub(crate) fn count_generation(old: &Value, new: &mut Value) {
     }
 }
 
-/// Refuses names and metadata that the kind does not allow.
-pub(crate) fn check(kind: &Kind, object: &Value) -> Result<()> {
+/// What is wrong with an object's name and other metadata.
+pub(crate) fn problems(kind: &Kind, object: &Value) -> Vec<StatusCause> {
     let metadata = &object["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
     let mut causes = Vec::new();
@@ -113,7 +111,7 @@ pub(crate) fn check(kind: &Kind, object: &Value) -> Result<()> {
             }
         }
     }
-    if causes.is_empty() { Ok(()) } else { Err(status::invalid(kind.by_kind(), name, causes)) }
+    causes
 }
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";

@@ -33,7 +33,7 @@ pub(crate) struct Query {
     pub(crate) propagation_policy: Option<String>,
 }
 
-/// What becomes of fields that the schema does not know, or that stand twice.
+/// What becomes of fields that the schema does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FieldValidation {
     Ignore,

@@ -148,6 +148,12 @@ impl Fields {
         Ok(Self(fields.collect::<Result<_>>()?))
     }
 
+    /// The one name that is selected, if it is one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let mut names = self.0.iter().filter(|it| it.equal && it.path == "metadata.name");
+        names.next().map(|it| it.value.as_str())
+    }
+
     /// Refuses fields that the kind cannot be selected by.
     pub(crate) fn check(&self, kind: &Kind) -> Result<()> {
         for Field { path, .. } in &self.0 {

@@ -13,10 +13,10 @@ use kube::core::Status;
 use serde_json::{Value, json};
 
 pub(crate) use self::{
-    create::{create, install},
+    create::{create, install, review},
     delete::{delete, delete_collection},
     read::{get, list, version},
-    update::{patch, update},
+    update::{apply_patch, update},
 };
 use crate::{
     Admission, LocalKube, Operation, UserInfo,

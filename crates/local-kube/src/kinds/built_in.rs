@@ -69,7 +69,6 @@ pub(super) fn kinds() -> Vec<Kind> {
             .namespaced()
             .review(),
         of::<authentication::SelfSubjectReview>("selfsubjectreview", &[]).review(),
-        of::<authentication::TokenReview>("tokenreview", &[]).review(),
     ]
 }
 
@@ -101,8 +100,8 @@ where
     }
 }
 
-fn typed<K: Serialize + DeserializeOwned>(object: Value) -> serde_json::Result<Value> {
-    serde_json::to_value(serde_json::from_value::<K>(object)?)
+fn typed<K: Serialize + DeserializeOwned>(object: &Value) -> serde_json::Result<Value> {
+    serde_json::to_value(K::deserialize(object)?)
 }
 
 impl Kind {

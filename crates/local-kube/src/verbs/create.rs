@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::{Answer, Request, form, lost};
 use crate::{
-    LocalKube, Operation,
+    LocalKube, Operation, built_in,
     kinds::{CRDS, Kind},
-    metadata,
+    metadata, rbac,
     status::{self, Result, cause},
     store::{Expect, Key, Object},
 };
@@ -20,6 +20,16 @@ const ATTEMPTS: usize = 8;
 pub(crate) async fn create(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result<Answer> {
     let object = super::read_body(request, body)?;
     create_object(kube, request, object).await
+}
+
+/// Answers a review, of which nothing is stored.
+pub(crate) fn review(kube: &LocalKube, request: &Request, body: &[u8]) -> Result<Answer> {
+    let object = super::read_body(request, body)?;
+    let namespace = request.namespace.as_deref();
+    match rbac::answer(&kube.grants(), &request.user, namespace, &object) {
+        Some(review) => Ok(Answer::Json(StatusCode::CREATED, review?)),
+        None => Err(status::method_not_allowed()),
+    }
 }
 
 pub(super) async fn create_object(
@@ -87,6 +97,7 @@ async fn prepare(
     let mut object = form::shape(request, object)?;
     metadata::begin(&kind, &mut object);
     first_state(&kind, &mut object);
+    built_in::generate(&kind.resource, &mut object);
     form::check(&kind, &object)?;
     let object = request.admitted(kube, Operation::Create, name, object, &Value::Null).await?;
     let (object, _) = form::shaped(&kind, object)?;
@@ -162,6 +173,9 @@ pub(crate) fn install(
         expect = Expect::Version(old.version);
     }
     first_state(kind, &mut object);
+    if old.is_none() {
+        built_in::generate(&kind.resource, &mut object);
+    }
     form::check(kind, &object)?;
     if let Some(old) = &old {
         object["metadata"]["resourceVersion"] = old.version.to_string().into();

@@ -1,11 +1,16 @@
 //! Bringing an object into the form of its kind: unknown fields, defaults, validation.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{Status, response::StatusCause};
 use serde_json::Value;
 
 use super::Request;
 use crate::{
+    built_in,
     kinds::{Form, Kind},
+    metadata,
     query::FieldValidation,
+    schema,
     status::{self, Result},
 };
 
@@ -27,27 +32,64 @@ pub(super) fn shape(request: &mut Request, object: Value) -> Result<Value> {
     Ok(shaped)
 }
 
-/// The object in the form of its kind, and the paths of what was dropped.
-pub(super) fn shaped(kind: &Kind, object: Value) -> Result<(Value, Vec<String>)> {
+/// The object in the form of its kind with its defaults, and the paths of what was dropped.
+pub(super) fn shaped(kind: &Kind, mut object: Value) -> Result<(Value, Vec<String>)> {
+    let mut unknown;
     match &kind.form {
-        Form::Custom { .. } => Ok((object, Vec::new())),
+        Form::Custom { schema, .. } => {
+            let given = object["metadata"].take();
+            let typed = serde_json::from_value::<ObjectMeta>(given.clone())
+                .and_then(serde_json::to_value)
+                .map_err(|error| unfit(kind, &error))?;
+            unknown = Vec::new();
+            missing(&given, &typed, &mut "metadata".to_owned(), &mut unknown);
+            object["metadata"] = typed;
+            if let Some(schema) = schema {
+                unknown.extend(schema::prune(schema, &mut object));
+                schema::default(schema, &mut object);
+            }
+        }
         Form::BuiltIn(typed) => {
-            let typed = typed(object.clone()).map_err(|error| {
-                status::bad_request(format!(
-                    "{} in version {:?} cannot be handled as a {}: {error}",
-                    kind.kind, kind.version, kind.kind
-                ))
-            })?;
-            let mut unknown = Vec::new();
-            missing(&object, &typed, &mut String::new(), &mut unknown);
-            Ok((typed, unknown))
+            built_in::quantities_as_strings(&mut object);
+            let given = object;
+            object = typed(&given).map_err(|error| unfit(kind, &error))?;
+            unknown = Vec::new();
+            missing(&given, &object, &mut String::new(), &mut unknown);
+            built_in::default(&kind.resource, &mut object);
         }
     }
+    Ok((object, unknown))
 }
 
-/// Refuses what the schema of the kind does not allow.
+fn unfit(kind: &Kind, error: &serde_json::Error) -> Box<Status> {
+    let Kind { kind, version, .. } = kind;
+    status::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
+    ))
+}
+
+/// Refuses what the kind does not allow.
 pub(super) fn check(kind: &Kind, object: &Value) -> Result<()> {
-    crate::metadata::check(kind, object)
+    let mut causes = metadata::problems(kind, object);
+    causes.extend(match &kind.form {
+        Form::Custom { schema: Some(schema), .. } => schema::validate(schema, object),
+        Form::Custom { schema: None, .. } => Vec::new(),
+        Form::BuiltIn(_) => built_in::validate(&kind.resource, object),
+    });
+    refuse(kind, object, causes)
+}
+
+/// Refuses changes that the kind does not allow.
+pub(super) fn check_change(kind: &Kind, old: &Value, new: &Value) -> Result<()> {
+    refuse(kind, new, built_in::check_change(&kind.resource, old, new))
+}
+
+fn refuse(kind: &Kind, object: &Value, causes: Vec<StatusCause>) -> Result<()> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    match causes.is_empty() {
+        true => Ok(()),
+        false => Err(status::invalid(kind.by_kind(), name, causes)),
+    }
 }
 
 /// The paths of what `given` has and `kept` lacks.

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{Answer, Request, delete::is_free, form, lost};
 use crate::{
     LocalKube, Operation,
-    kinds::{CRDS, Kind},
-    metadata,
+    kinds::{CRDS, Form, Kind},
+    metadata, patch,
     status::{self, Result, cause},
     store::{Expect, Key, Object},
 };
@@ -23,7 +23,7 @@ pub(crate) async fn update(kube: &LocalKube, request: &mut Request, body: &[u8])
     change(kube, request, &key, &old, new).await
 }
 
-pub(crate) async fn patch(
+pub(crate) async fn apply_patch(
     kube: &LocalKube,
     request: &mut Request,
     content_type: &str,
@@ -32,7 +32,7 @@ pub(crate) async fn patch(
     let mut attempt = 1;
     loop {
         let (key, old) = request.stored(kube)?;
-        let new = patched(content_type, &old.value, body)?;
+        let new = patched(request, content_type, &old.value, body)?;
         let insists =
             new["metadata"]["resourceVersion"] != old.value["metadata"]["resourceVersion"];
         match change(kube, request, &key, &old, new).await {
@@ -44,30 +44,22 @@ pub(crate) async fn patch(
     }
 }
 
-fn patched(content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
-    let unreadable = |error: serde_json::Error| status::bad_request(error.to_string());
+fn patched(request: &Request, content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
+    const OF_ALL: &str = "application/json-patch+json, application/merge-patch+json";
+    const BUILT_IN: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+    let custom = matches!(request.kind.form, Form::Custom { .. });
+    let read = || {
+        serde_json::from_slice::<Value>(body)
+            .map_err(|error| status::bad_request(format!("error decoding patch: {error}")))
+    };
     let mut new = old.clone();
     match content_type {
-        "application/json-patch+json" => {
-            let patch: json_patch::Patch = serde_json::from_slice(body).map_err(unreadable)?;
-            json_patch::patch(&mut new, &patch).map_err(|error| {
-                status::plain(
-                    422,
-                    "Invalid",
-                    format!(
-                        "the server rejected our request due to an error in our request: {error}"
-                    ),
-                )
-            })?;
+        "application/json-patch+json" => patch::json_patch(&mut new, &read()?)?,
+        "application/merge-patch+json" => patch::merge_patch(&mut new, &read()?)?,
+        "application/strategic-merge-patch+json" if !custom => {
+            patch::strategic_merge(&mut new, &read()?)?;
         }
-        "application/merge-patch+json" => {
-            json_patch::merge(&mut new, &serde_json::from_slice(body).map_err(unreadable)?);
-        }
-        _ => {
-            return Err(status::unsupported_media_type(
-                "application/json-patch+json, application/merge-patch+json",
-            ));
-        }
+        _ => return Err(status::unsupported_media_type(if custom { OF_ALL } else { BUILT_IN })),
     }
     Ok(new)
 }
@@ -102,6 +94,7 @@ async fn change(
     new = form::shaped(&kind, new)?.0;
     metadata::count_generation(&old.value, &mut new);
     form::check(&kind, &new)?;
+    form::check_change(&kind, &old.value, &new)?;
     new["metadata"]["resourceVersion"] = old.version.to_string().into();
     if new == old.value {
         return Ok(Answer::Object(StatusCode::OK, old.clone()));
