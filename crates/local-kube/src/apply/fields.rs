@@ -232,6 +232,9 @@ pub(super) fn compare(old: &Value, new: &Value, shape: Shape<'_>) -> (Fields, Fi
     (changed, removed)
 }
 
+/// An edge, its field's name if it is one, and the old and new value there.
+type Pair<'v> = (String, Option<&'v str>, Option<&'v Value>, Option<&'v Value>);
+
 fn difference<'v>(
     old: &'v Value,
     new: &'v Value,
@@ -243,8 +246,7 @@ fn difference<'v>(
     if old == new {
         return;
     }
-    let mut pairs: Vec<(String, Option<&'v str>, Option<&'v Value>, Option<&'v Value>)> =
-        Vec::new();
+    let mut pairs: Vec<Pair<'v>> = Vec::new();
     match (old, new) {
         (Value::Object(before), Value::Object(after)) if !shape.is_atomic_map(path) => {
             for (name, value) in after {
