@@ -15,8 +15,8 @@ pub enum Error {
     /// Arguments, what is wrong with each, and what is allowed.
     #[error("{}", list(.0))]
     Arguments(Vec<Problem>),
-    #[error("no tool named {0:?}")]
-    UnknownTool(String),
+    #[error("no tool named {name:?}{guess}")]
+    UnknownTool { name: String, guess: String },
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error("namespace {0:?} is outside this server's policy")]
@@ -55,7 +55,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Arguments(_) => "invalid_argument",
-            Self::UnknownTool(_) => "unknown_tool",
+            Self::UnknownTool { .. } => "unknown_tool",
             Self::Refused(refusal) => refusal.code(),
             Self::Namespace(_) => "denied_by_policy",
             Self::NotFound { .. } => "not_found",

@@ -7,6 +7,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
+use crate::redact::clean;
+
 /// One report of long work.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
@@ -55,7 +57,7 @@ impl Progress {
         }
         // The protocol wants each step further than the one before, also where only the words change.
         let done = if sent.count == 0 { done } else { done.max(sent.done + 0.001) };
-        let message = message.to_owned();
+        let message = clean(message).into_owned();
         *sent = Sent {
             count: sent.count + 1,
             done,

@@ -1,23 +1,28 @@
 //! The MCP server: tool sets behind the gate, for one caller, in both eras of the protocol.
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
 
 use futures::FutureExt as _;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, DiscoverResult, Implementation,
-        InitializeRequestParams, InitializeResult, JsonObject, ListToolsResult,
-        PaginatedRequestParams, ProgressNotificationParam, ProtocolVersion, ServerCapabilities,
-        ServerConfig, SubscriptionFilter,
+        CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult,
+        DiscoverResult, ErrorCode, Implementation, InitializeRequestParams, InitializeResult,
+        JsonObject, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+        ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter,
     },
     service::{NotificationContext, RequestContext, SubscriptionContext},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Answer, Caller, Error, Progress, Refusal, Result, ToolDef, ToolSet, answer, audit,
-    catalog::Catalog, gate,
+    Answer, Caller, Error, Progress, Refusal, Result, Step, ToolDef, ToolSet, answer, audit,
+    catalog::Catalog, did_you_mean, gate,
 };
 
 /// How long a client may take a list of tools for granted, if it listens for no changes.
@@ -57,7 +62,10 @@ impl Server {
         progress: Progress,
     ) -> Result<Answer> {
         let tool = self.caller().tools().iter().find(|tool| tool.name == name);
-        let tool = tool.ok_or_else(|| Error::UnknownTool(name.to_owned()))?;
+        let tool = tool.ok_or_else(|| {
+            let known = self.caller().tools().iter().map(|tool| tool.name);
+            Error::UnknownTool { name: name.to_owned(), guess: did_you_mean(name, known) }
+        })?;
         self.carry_out(*tool, arguments, progress).await
     }
 
@@ -177,30 +185,41 @@ impl ServerHandler for Server {
         let progress = if token.is_some() { progress } else { Progress::default() };
         let arguments = request.arguments.unwrap_or_default();
         let mut call = pin!(self.call(&request.name, arguments, progress));
-        let outcome = loop {
-            tokio::select! {
-                biased;
-                Some(step) = steps.recv() => {
-                    let Some(token) = token.clone() else { continue };
-                    let mut told = ProgressNotificationParam::new(token, step.done)
-                        .with_message(step.message);
-                    told.total = step.total;
-                    // A client that is gone is noticed by the cancellation.
-                    let _ = cx.peer.notify_progress(told).await;
+        let told = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(step) = steps.recv() => tell(&cx, token.as_ref(), step).await,
+                    outcome = &mut call => break outcome,
                 }
-                outcome = &mut call => break outcome,
-                () = cx.ct.cancelled() => break Err(Error::Cancelled),
-                () = self.0.closing.cancelled() => break Err(Error::Cancelled),
             }
+        };
+        let outcome = tokio::select! {
+            outcome = told => outcome,
+            () = cx.ct.cancelled() => Err(Error::Cancelled),
+            () = self.0.closing.cancelled() => Err(Error::Cancelled),
         };
         match outcome {
             Ok(answer) => Ok(answer.into_result().into()),
             // The one failure that is the protocol's: the request names nothing that there is.
-            Err(error @ Error::UnknownTool(_)) => {
+            Err(error @ Error::UnknownTool { .. }) => {
                 Err(ErrorData::invalid_params(error.to_string(), None))
             }
             Err(error) => Ok(answer::failed(&error).into()),
         }
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        // What the library cannot read as the method's own request ends up here.
+        Err(if matches!(request.method.as_str(), "tools/call" | "tools/list" | "initialize") {
+            ErrorData::invalid_params(format!("the params of {} do not fit", request.method), None)
+        } else {
+            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None)
+        })
     }
 
     fn accepted_subscription_filter(
@@ -229,4 +248,13 @@ impl ServerHandler for Server {
     async fn on_initialized(&self, cx: NotificationContext<RoleServer>) {
         self.0.catalog.add(cx.peer);
     }
+}
+
+/// Tells the client one step of a call.
+async fn tell(cx: &RequestContext<RoleServer>, token: Option<&ProgressToken>, step: Step) {
+    let Some(token) = token.cloned() else { return };
+    let mut told = ProgressNotificationParam::new(token, step.done).with_message(step.message);
+    told.total = step.total;
+    // A client that is gone is noticed by the cancellation.
+    let _ = cx.peer.notify_progress(told).await;
 }
