@@ -4,9 +4,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, Uri, header::RETRY_AFTER};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 use http_body_util::BodyExt as _;
 use kube::{Client, Error, client::Body, core::Status};
+use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tower::service_fn;
 
@@ -35,7 +39,7 @@ pub(crate) fn client(
             if let Some(refusal) = fence::refusal(request.method(), request.uri(), needs, &policy) {
                 return Err(Error::Api(Box::new(refusal)));
             }
-            send(&base, if rehearses { dry_run(request) } else { request }).await
+            send(&base, if rehearses { dry_run(request).await? } else { request }).await
         }
     });
     Client::new(service, namespace)
@@ -106,14 +110,56 @@ fn retry_after(response: &Response<Body>) -> Option<Duration> {
 }
 
 /// Asks the API server to check and default a write, but not to store it.
-fn dry_run(mut request: Request<Body>) -> Request<Body> {
+async fn dry_run(request: Request<Body>) -> Result<Request<Body>, Error> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return request;
+        return Ok(request);
     }
-    let uri = request.uri().to_string();
-    let separator = if uri.contains('?') { '&' } else { '?' };
-    *request.uri_mut() = format!("{uri}{separator}dryRun=All")
+    let (mut parts, mut body) = request.into_parts();
+    let separator = if parts.uri.query().is_some() { '&' } else { '?' };
+    parts.uri = format!("{}{separator}dryRun=All", parts.uri)
         .parse::<Uri>()
         .expect("a valid URI and an ASCII suffix");
-    request
+    // A deletion that brings options in its body is judged by them alone: the API server does not
+    // look at the query then, and would really delete.
+    if parts.method == Method::DELETE {
+        let options = body.collect().await?.to_bytes();
+        let mut options = match options.is_empty() {
+            true => json!({}),
+            false => serde_json::from_slice(&options).map_err(Error::SerdeError)?,
+        };
+        options["dryRun"] = json!(["All"]);
+        body = Body::from(options.to_string().into_bytes());
+        parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    Ok(Request::from_parts(parts, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn rehearsed(method: Method, uri: &str, body: &str) -> (String, String) {
+        let request = Request::builder().method(method).uri(uri);
+        let request = request.body(Body::from(body.as_bytes().to_vec())).unwrap();
+        let (parts, body) = dry_run(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.uri.to_string(), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_deletion_is_rehearsed_where_the_api_server_looks() {
+        let (uri, body) = rehearsed(Method::DELETE, "/api/v1/pods/a?", r#"{"orphan":1}"#).await;
+        assert_eq!(uri, "/api/v1/pods/a?&dryRun=All");
+        assert_eq!(body, r#"{"dryRun":["All"],"orphan":1}"#);
+        let (_, body) = rehearsed(Method::DELETE, "/api/v1/pods/a", "").await;
+        assert_eq!(body, r#"{"dryRun":["All"]}"#);
+    }
+
+    #[tokio::test]
+    async fn other_writes_keep_their_body_and_reads_are_left_alone() {
+        let (uri, body) = rehearsed(Method::POST, "/api/v1/pods?fieldManager=a", "{}").await;
+        assert_eq!((uri.as_str(), body.as_str()), ("/api/v1/pods?fieldManager=a&dryRun=All", "{}"));
+        let (uri, _) = rehearsed(Method::GET, "/api/v1/pods", "").await;
+        assert_eq!(uri, "/api/v1/pods");
+    }
 }
