@@ -24,7 +24,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(25);
 /// Why there is no client, for each of those who wait for it.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct ConnectError(pub String);
+pub(crate) struct ConnectError(pub(crate) String);
 
 type Connecting = Shared<BoxFuture<'static, Result<Client, ConnectError>>>;
 
@@ -36,7 +36,7 @@ struct Connection {
 
 /// A client of the cluster that `config` describes. Nothing is asked of the cluster, and no
 /// credential plugin runs, before the first request.
-pub fn of_config(config: Config) -> Client {
+pub(crate) fn of_config(config: Config) -> Client {
     let namespace = config.default_namespace.clone();
     let connect = move || {
         let config = config.clone();
@@ -52,7 +52,7 @@ pub fn of_config(config: Config) -> Client {
 
 /// A client that is made by `connect` when it is first used, and again after a failure. With
 /// `moves`, also when nobody listens any more where it was connected to.
-pub fn lazily(
+pub(crate) fn lazily(
     connect: impl Fn() -> BoxFuture<'static, Result<Client, ConnectError>> + Send + Sync + 'static,
     namespace: String,
     moves: bool,

@@ -26,10 +26,10 @@ pub async fn client(file: Option<&Path>, context: Option<&str>) -> Result<Client
 async fn config(file: Option<&Path>, context: Option<&str>) -> Result<Config, IdentityError> {
     let (paths, asked) = kubeconfigs(file);
     let present: Vec<PathBuf> =
-        paths.iter().filter(|it| asked == Asked::ByFlag || it.exists()).cloned().collect();
+        paths.iter().filter(|it| asked == Asked::Flag || it.exists()).cloned().collect();
     let mut config = if !present.is_empty() {
         from_files(&present, context).await?
-    } else if asked == Asked::ByVariable {
+    } else if asked == Asked::Variable {
         let paths = paths.iter().map(|it| it.display().to_string()).collect::<Vec<_>>();
         return Err(IdentityError::Variable(paths.join(", ")));
     } else if env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
@@ -46,14 +46,14 @@ async fn config(file: Option<&Path>, context: Option<&str>) -> Result<Config, Id
 /// Who named the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    ByFlag,
-    ByVariable,
-    ByNobody,
+    Flag,
+    Variable,
+    Nobody,
 }
 
 fn kubeconfigs(file: Option<&Path>) -> (Vec<PathBuf>, Asked) {
     if let Some(file) = file {
-        return (vec![file.to_owned()], Asked::ByFlag);
+        return (vec![file.to_owned()], Asked::Flag);
     }
     let named: Vec<PathBuf> = env::var_os("KUBECONFIG")
         .iter()
@@ -61,9 +61,9 @@ fn kubeconfigs(file: Option<&Path>) -> (Vec<PathBuf>, Asked) {
         .filter(|it| !it.as_os_str().is_empty())
         .collect();
     if !named.is_empty() {
-        return (named, Asked::ByVariable);
+        return (named, Asked::Variable);
     }
-    (env::home_dir().map(|it| it.join(".kube/config")).into_iter().collect(), Asked::ByNobody)
+    (env::home_dir().map(|it| it.join(".kube/config")).into_iter().collect(), Asked::Nobody)
 }
 
 async fn from_files(paths: &[PathBuf], context: Option<&str>) -> Result<Config, IdentityError> {

@@ -6,6 +6,8 @@ mod arguments;
 mod audit;
 mod caller;
 mod catalog;
+pub mod cli;
+pub mod client;
 mod confirmation;
 mod connection;
 mod digest;
@@ -17,6 +19,8 @@ mod health;
 mod identity;
 mod knowledge;
 mod limit;
+#[cfg(feature = "local")]
+pub mod local;
 mod nearest;
 mod passage;
 mod policy;
@@ -26,6 +30,8 @@ mod redact;
 mod schema;
 mod server;
 mod stdio;
+#[cfg(feature = "local")]
+pub mod testing;
 mod text;
 mod tool;
 mod toolset;

@@ -7,7 +7,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 /// The proxy that the environment names for `cluster`, by the rules of curl: `HTTPS_PROXY` or
 /// `HTTP_PROXY`, else `ALL_PROXY`, unless `NO_PROXY` excepts the cluster.
-pub fn from_environment(cluster: &Uri) -> Result<Option<Uri>, String> {
+pub(crate) fn from_environment(cluster: &Uri) -> Result<Option<Uri>, String> {
     let value = |name: &str| {
         [name.to_owned(), name.to_lowercase()]
             .into_iter()
@@ -17,7 +17,7 @@ pub fn from_environment(cluster: &Uri) -> Result<Option<Uri>, String> {
 }
 
 /// A proxy as it is written: `http://user:password@host:port`, `socks5://…`, or `host:port`.
-pub fn parse(text: &str) -> Result<Uri, String> {
+pub(crate) fn parse(text: &str) -> Result<Uri, String> {
     // The text may hold a password, so it is not repeated.
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let uri: Uri = text
@@ -66,9 +66,9 @@ mod tests {
             environment.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
         };
         let chosen = chosen(&cluster.parse().unwrap(), variable);
-        let chosen = chosen.as_ref().map(|it| it.as_ref().map(ToString::to_string));
+        let chosen = chosen.map(|it| it.map(|it| it.to_string()));
         let expected = expected.map(|it| it.map(str::to_owned)).map_err(str::to_owned);
-        assert_eq!(chosen, expected.as_ref().map(Clone::clone), "{cluster} with {environment:?}");
+        assert_eq!(chosen, expected, "{cluster} with {environment:?}");
     }
 
     #[test]

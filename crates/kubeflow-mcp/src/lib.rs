@@ -1,1 +1,18 @@
-//! Empty yet.
+//! Every component's tools in one server, and the command line over them.
+
+use std::process::ExitCode;
+
+use kubeflow_mcp_core::cli::{self, Info};
+// Linking a component is what registers its tools.
+#[cfg(feature = "trainer")]
+use trainer_mcp as _;
+
+/// Runs the command line of `kubeflow-mcp`.
+pub fn run() -> ExitCode {
+    cli::run(Info {
+        name: "kubeflow-mcp",
+        about: "Kubeflow for AI agents: plan, run, watch and debug machine-learning work",
+        version: env!("CARGO_PKG_VERSION"),
+        commands: Vec::new(),
+    })
+}

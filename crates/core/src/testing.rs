@@ -1,0 +1,115 @@
+//! A cluster in the process, to call tools against.
+
+use std::{ffi::OsString, path::Path};
+
+use kube::Client;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Caller, Persona, Policy, Progress, Tool, ToolDef, ToolSet, local::LocalCluster};
+
+/// A fresh cluster with the components of some tool sets, and a caller who may do anything in it.
+pub struct Cluster {
+    local: LocalCluster,
+    caller: Caller,
+    folder: Option<TempDir>,
+}
+
+impl Cluster {
+    /// A cluster in which Pods stay pending: nothing runs them.
+    pub async fn new(sets: &[&'static ToolSet]) -> Self {
+        let local = LocalCluster::in_memory(sets).expect("a cluster in memory needs nothing");
+        Self::over(local, sets, None)
+    }
+
+    /// A cluster whose Pods run, each under `supervisor`: a program that calls
+    /// `local_kube::kubelet::supervise`, and its arguments.
+    pub async fn with_pods(sets: &[&'static ToolSet], supervisor: Vec<OsString>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for Pods");
+        let local = LocalCluster::in_memory_with_pods(sets, folder.path(), supervisor)
+            .expect("a cluster in memory and a folder of its own");
+        Self::over(local, sets, Some(folder))
+    }
+
+    fn over(local: LocalCluster, sets: &[&'static ToolSet], folder: Option<TempDir>) -> Self {
+        let caller = Caller::new(local.client(), Policy::of(Persona::PlatformAdmin));
+        let tools = sets.iter().flat_map(|set| set.tools()).copied().collect();
+        Self { caller: caller.offered(tools), local, folder }
+    }
+
+    /// What an agent gets for the call: the structured content, or code, message and hint. There
+    /// is no gate before it, since nothing is kept from this caller; the fence is there.
+    pub async fn call<T: Tool>(&self, arguments: Value) -> Value {
+        let arguments = match arguments {
+            Value::Object(arguments) => arguments,
+            other => panic!("the arguments of {} are no object: {other}", T::NAME),
+        };
+        let tool = ToolDef::of::<T>();
+        let outcome = tool.call(arguments, &self.caller, Progress::default()).await;
+        outcome.map_or_else(|error| error.to_json(), |answer| answer.value)
+    }
+
+    /// A client that acts as the administrator, past all tools.
+    pub fn client(&self) -> Client {
+        self.local.client()
+    }
+
+    /// Where Pods keep what they need, if they run.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(TempDir::path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::api::ListParams;
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Effect, Need, Resource, Result};
+
+    /// Counts the settings of a namespace.
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct CountSettings {
+        /// The namespace to count in.
+        namespace: Option<String>,
+    }
+
+    #[derive(Serialize, JsonSchema)]
+    struct Count {
+        settings: usize,
+    }
+
+    impl Tool for CountSettings {
+        type Output = Count;
+
+        const NAME: &str = "count_settings";
+        const TITLE: &str = "Count settings";
+        const EFFECT: Effect = Effect::Reads;
+        const PERSONA: Persona = Persona::Readonly;
+        const NEEDS: &[Need] = &[Need::to(&["list"], Resource::namespaced("", "configmaps"))];
+
+        async fn call(self, caller: &Caller) -> Result<Count> {
+            let maps = caller.api::<ConfigMap>(self.namespace.as_deref());
+            Ok(Count { settings: maps.list(&ListParams::default()).await?.items.len() })
+        }
+    }
+
+    static TOOLS: &[ToolDef] = &[ToolDef::of::<CountSettings>()];
+    static SET: ToolSet =
+        ToolSet { name: "settings", about: "Settings", guide: "", tools: &[TOOLS], local: None };
+
+    #[tokio::test]
+    async fn a_tool_is_called_as_by_an_agent() {
+        let cluster = Cluster::new(&[&SET]).await;
+        let counted = cluster.call::<CountSettings>(json!({})).await;
+        expect![[r#"{"settings":0}"#]].assert_eq(&counted.to_string());
+        let mistaken = cluster.call::<CountSettings>(json!({"namespac": "x"})).await;
+        assert_eq!(mistaken["code"], "invalid_argument", "{mistaken}");
+    }
+}
