@@ -33,8 +33,7 @@ impl Cluster {
 
     fn over(local: LocalCluster, sets: &[&'static ToolSet], folder: Option<TempDir>) -> Self {
         let caller = Caller::new(local.client(), Policy::of(Persona::PlatformAdmin));
-        let tools = sets.iter().flat_map(|set| set.tools()).copied().collect();
-        Self { caller: caller.offered(tools), local, folder }
+        Self { caller: caller.before(sets), local, folder }
     }
 
     /// What an agent gets for the call: the structured content, or code, message and hint. There
