@@ -23,6 +23,7 @@ use crate::{
     Admit, ResponseBody, UserInfo, answer,
     http::{self, ListenError, Listener, administrator},
     kinds::{CRDS, Kinds},
+    quota,
     rbac::{self, Grants},
     status,
     store::{File, Store},
@@ -125,6 +126,11 @@ impl LocalKube {
     /// Answers one request of a known user.
     pub async fn answer(&self, user: UserInfo, request: Request<Bytes>) -> Response<ResponseBody> {
         answer::answer(self, user, request).await
+    }
+
+    /// Runs the cluster's own controllers until dropped.
+    pub async fn run(&self) {
+        quota::keep_status(self).await;
     }
 
     /// Serves the API over TLS on loopback until the listener is dropped. `dir` keeps its

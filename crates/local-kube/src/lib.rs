@@ -17,6 +17,8 @@ mod path;
 #[cfg(feature = "cluster")]
 pub mod quantity;
 #[cfg(feature = "cluster")]
+mod quota;
+#[cfg(feature = "cluster")]
 pub mod rbac;
 #[cfg(feature = "cluster")]
 pub mod schema;

@@ -121,6 +121,11 @@ impl Store {
         self.lock().collection(resource).writes()
     }
 
+    /// Looks at several resources at one moment.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&View<'_>) -> T) -> T {
+        look(&View(&self.lock().collections))
+    }
+
     /// Stores an object under the next version, which it is given.
     pub(crate) fn put(
         &self,
@@ -174,7 +179,7 @@ impl Store {
     }
 }
 
-/// The store during a write.
+/// The store at one moment.
 pub(crate) struct View<'a>(&'a HashMap<Arc<str>, Collection>);
 
 impl View<'_> {

@@ -169,6 +169,24 @@ fn claim(kind: &Kind, namespace: Option<&str>, object: &mut Value) -> Result<()>
     Ok(())
 }
 
+/// Why a write was not made.
+enum Refused {
+    Lost(crate::store::Lost),
+    Status(Box<Status>),
+}
+
+impl From<crate::store::Lost> for Refused {
+    fn from(lost: crate::store::Lost) -> Self {
+        Self::Lost(lost)
+    }
+}
+
+impl From<Box<Status>> for Refused {
+    fn from(status: Box<Status>) -> Self {
+        Self::Status(status)
+    }
+}
+
 /// What a write that lost against another is told.
 fn lost(kind: &Kind, name: &str) -> impl Fn(crate::store::Lost) -> Box<Status> {
     let modified = status::modified(kind.by_resource(), name);

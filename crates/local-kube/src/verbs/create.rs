@@ -5,13 +5,13 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Answer, Request, form, lost};
+use super::{Answer, Refused, Request, form, lost};
 use crate::{
     LocalKube, Operation, built_in,
     kinds::{CRDS, Kind},
-    metadata, rbac,
+    metadata, quota, rbac,
     status::{self, Result, cause},
-    store::{Expect, Key, Object},
+    store::{Expect, Key, Lost, Object, View},
 };
 
 /// How often a generated name may be taken before the client is told.
@@ -61,7 +61,10 @@ pub(super) async fn create_object(
         let taken = kube.store().get(&kind.resource, &key).is_some();
         let written = match taken {
             true => Err(status::already_exists(kind.by_resource(), &name)),
-            false if request.query.dry_run => Ok(Arc::new(Object::unstored(object))),
+            false if request.query.dry_run => kube
+                .store()
+                .look(|view| quota::check(view, &kind, &key, &Value::Null, &object))
+                .map(|()| Arc::new(Object::unstored(object))),
             false => store(kube, &kind, &key, object),
         };
         match written {
@@ -74,10 +77,13 @@ pub(super) async fn create_object(
 }
 
 fn store(kube: &LocalKube, kind: &Kind, key: &Key, object: Value) -> Result<Arc<Object>> {
-    let written = kube.store().put(&kind.resource, key, object, Expect::Absent);
-    let written = written.map_err(|error| match error {
-        crate::store::Lost::Race => status::already_exists(kind.by_resource(), &key.name),
-        file => lost(kind, &key.name)(file),
+    let new = object.clone();
+    let within_quota = |view: &View<'_>| Ok(quota::check(view, kind, key, &Value::Null, &new)?);
+    let written = kube.store().put_if(&kind.resource, key, object, Expect::Absent, within_quota);
+    let written = written.map_err(|refused| match refused {
+        Refused::Status(status) => status,
+        Refused::Lost(Lost::Race) => status::already_exists(kind.by_resource(), &key.name),
+        Refused::Lost(file) => lost(kind, &key.name)(file),
     })?;
     kube.written(&kind.resource);
     Ok(written)

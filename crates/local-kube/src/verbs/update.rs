@@ -5,13 +5,13 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::{Answer, Request, delete::is_free, form, lost};
+use super::{Answer, Refused, Request, delete::is_free, form, lost};
 use crate::{
     LocalKube, Operation,
     kinds::{CRDS, Form, Kind},
-    metadata, patch,
+    metadata, patch, quota,
     status::{self, Result, cause},
-    store::{Expect, Key, Object},
+    store::{Expect, Key, Object, View},
 };
 
 /// How often a patch is applied anew to an object that others write meanwhile.
@@ -100,14 +100,23 @@ async fn change(
         return Ok(Answer::Object(StatusCode::OK, old.clone()));
     }
     if request.query.dry_run {
+        kube.store().look(|view| quota::check(view, &kind, key, &old.value, &new))?;
         return Ok(Answer::Object(StatusCode::OK, Arc::new(Object::unstored(new))));
     }
     let (store, resource) = (kube.store(), &kind.resource);
     let written = match is_free(&new) {
-        true => store.remove(resource, key, new, old.version),
-        false => store.put(resource, key, new, Expect::Version(old.version)),
+        true => store.remove(resource, key, new, old.version).map_err(Refused::from),
+        false => {
+            let after = new.clone();
+            let within_quota =
+                |view: &View<'_>| Ok(quota::check(view, &kind, key, &old.value, &after)?);
+            store.put_if(resource, key, new, Expect::Version(old.version), within_quota)
+        }
     };
-    let written = written.map_err(lost(&kind, &key.name))?;
+    let written = written.map_err(|refused| match refused {
+        Refused::Status(status) => status,
+        Refused::Lost(why) => lost(&kind, &key.name)(why),
+    })?;
     kube.written(&kind.resource);
     Ok(Answer::Object(StatusCode::OK, written))
 }
