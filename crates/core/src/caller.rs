@@ -101,6 +101,11 @@ impl Caller {
         self.call.progress.tell(done, total, message);
     }
 
+    /// Whether the client asked to be told: what is only found out to be told can be left undone.
+    pub fn wants_progress(&self) -> bool {
+        self.call.progress.is_wanted()
+    }
+
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
     }

@@ -46,6 +46,10 @@ impl Progress {
         (Self(Some(Arc::new(Channel { steps, sent: Mutex::default() }))), received)
     }
 
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(crate) fn tell(&self, done: f64, total: Option<f64>, message: &str) {
         let Some(channel) = &self.0 else { return };
         let mut sent = channel.sent.lock().unwrap_or_else(PoisonError::into_inner);

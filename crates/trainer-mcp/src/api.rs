@@ -117,7 +117,7 @@ impl TrainJob {
         let usual = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
         if name.is_empty() || name.len() > 63 || !name.chars().all(usual) {
             let problem = format!(
-                "{name:?} is no name of a training job: lower-case letters, digits and '-' only"
+                "is {name:?}, but a job's name has lower-case letters, digits and '-' only"
             );
             return Err(Error::argument("name", problem));
         }

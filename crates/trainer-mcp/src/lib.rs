@@ -7,6 +7,7 @@ pub mod phase;
 pub mod runtimes;
 pub mod steps;
 pub mod submission;
+pub mod waiting;
 
 use kubeflow_mcp_core::ToolSet;
 
@@ -14,7 +15,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
     name: "trainer",
     about: "Plan, start, follow and explain training jobs",
     guide: include_str!("guide.md"),
-    tools: &[runtimes::TOOLS, submission::TOOLS, logs::TOOLS, events::TOOLS],
+    tools: &[runtimes::TOOLS, submission::TOOLS, logs::TOOLS, events::TOOLS, waiting::TOOLS],
     local: None,
 };
 

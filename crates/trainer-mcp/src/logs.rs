@@ -110,20 +110,20 @@ impl GetTrainingLogs {
     fn place(&self, job: &TrainJob) -> Result<(String, Place)> {
         let (argument, step) = match (&self.step, self.rank) {
             (Some(_), Some(_)) => {
-                return Err(Error::argument("rank", "give either a step or a rank, not both"));
+                return Err(Error::argument("rank", "cannot be given beside a step"));
             }
             (Some(step), None) => ("step", step.clone()),
             (None, rank) => ("rank", format!("node-{}", rank.unwrap_or_default())),
         };
-        let place = steps::place(job, &step).ok_or_else(|| {
-            Error::argument(argument, format!("no step {step:?}, but {}", steps::names(job)))
-        })?;
-        let nodes = job.spec.trainer.as_ref().and_then(|it| it.num_nodes);
-        let beyond =
-            nodes.and_then(|it| u32::try_from(it).ok()).is_some_and(|it| place.index >= it.max(1));
-        if place.group == "node" && beyond {
-            let problem = format!("the job has no {step:?}, but {}", steps::names(job));
-            return Err(Error::argument(argument, problem));
+        let unknown = || {
+            let steps = steps::names(job);
+            Error::argument(argument, format!("names {step:?}, but the job has {steps}"))
+        };
+        let place = steps::place(job, &step).ok_or_else(unknown)?;
+        let nodes = job.spec.trainer.as_ref().and_then(|it| it.num_nodes).unwrap_or_default();
+        let nodes = u32::try_from(nodes).unwrap_or_default();
+        if nodes > 0 && place.group == "node" && place.index >= nodes {
+            return Err(unknown());
         }
         Ok((step, place))
     }
@@ -144,7 +144,7 @@ fn seconds(since: &str) -> Result<i64> {
     };
     let seconds = number.parse::<u32>().ok().map(|it| i64::from(it) * scale);
     seconds.filter(|it| *it > 0).ok_or_else(|| {
-        Error::argument("since", format!("{since:?} is no time span, such as 30s, 10m or 2h"))
+        Error::argument("since", format!("is {since:?}, but a time span looks like 30s, 10m or 2h"))
     })
 }
 

@@ -1,6 +1,7 @@
 //! The log of a container: its end, or what a search finds in it, read with bounded memory.
 
 mod excerpt;
+mod follow;
 mod lines;
 
 use std::{pin::pin, time::Duration};
@@ -14,8 +15,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-pub use self::excerpt::pattern;
 use self::{excerpt::Excerpt, lines::Lines};
+pub use self::{excerpt::pattern, follow::follow};
 use crate::pods::{Container, Member};
 
 pub const POD_LOGS: Resource = Resource::namespaced("", "pods/log");
@@ -83,7 +84,7 @@ pub fn container<'a>(
         let names: Vec<&str> = member.containers.iter().map(|it| it.name.as_str()).collect();
         let asked = asked.unwrap_or(usual);
         let names = names.join(", ");
-        Error::argument("container", format!("no container {asked:?} in its Pod, but {names}"))
+        Error::argument("container", format!("is {asked:?}, but its Pod has {names}"))
     })
 }
 

@@ -113,7 +113,7 @@ where
                     return None;
                 }
                 State::Unknown => {
-                    self.pause().await;
+                    pause(self.failures).await;
                     match self.api.list(&self.list).await {
                         Ok(list) => {
                             let version = list.metadata.resource_version.unwrap_or_default();
@@ -126,7 +126,7 @@ where
                     }
                 }
                 State::Known(version) => {
-                    self.pause().await;
+                    pause(self.failures).await;
                     match self.api.watch(&self.watch, &version).await {
                         Ok(events) => {
                             let (since, events) = (Instant::now(), events.boxed());
@@ -194,16 +194,16 @@ where
             _ => !self.listed && self.failures + 1 >= ATTEMPTS,
         }
     }
+}
 
-    /// Longer after each failure, and not the same for all who failed together.
-    async fn pause(&self) {
-        if self.failures == 0 {
-            return;
-        }
-        let doubled = FIRST_PAUSE * 2_u32.pow((self.failures - 1).min(10));
-        let share = RandomState::new().hash_one(self.failures) % 1_000;
-        sleep(doubled.min(LONGEST_PAUSE).mul_f64(0.5 + share as f64 / 1_000.0)).await;
+/// Longer after each failure, and not the same for all who failed together.
+async fn pause(failures: u32) {
+    if failures == 0 {
+        return;
     }
+    let doubled = FIRST_PAUSE * 2_u32.pow((failures - 1).min(10));
+    let share = RandomState::new().hash_one(failures) % 1_000;
+    sleep(doubled.min(LONGEST_PAUSE).mul_f64(0.5 + share as f64 / 1_000.0)).await;
 }
 
 fn is_expired(error: &kube::Error) -> bool {

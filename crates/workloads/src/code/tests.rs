@@ -141,27 +141,39 @@ fn packages_that_cannot_be_installed_end_the_job() {
 fn wrong_code_is_refused_with_its_place() {
     refused(
         code("x = 1\nif x:\n    print('a'\n"),
-        expect![[r#"argument "script" does not parse at line 4, column 1: unexpected EOF while parsing"#]],
+        expect![[
+            r#"argument "script" does not parse at line 4, column 1: unexpected EOF while parsing"#
+        ]],
     );
     refused(
         code("def f():\nreturn 1\n"),
-        expect![[r#"argument "script" does not parse at line 2, column 1: expected an indented block after function definition: "return 1""#]],
+        expect![[
+            r#"argument "script" does not parse at line 2, column 1: expected an indented block after function definition: "return 1""#
+        ]],
     );
     refused(
         code("x = 'é' +\n"),
-        expect![[r#"argument "script" does not parse at line 1, column 10: expected an expression: "x = 'é' +""#]],
+        expect![[
+            r#"argument "script" does not parse at line 1, column 10: expected an expression: "x = 'é' +""#
+        ]],
     );
     refused(
         code("print('a')\0\n"),
-        expect![[r#"argument "script" does not parse at line 1, column 11: source code cannot hold a NUL character: "print('a')\0""#]],
+        expect![[
+            r#"argument "script" does not parse at line 1, column 11: source code cannot hold a NUL character: "print('a')\0""#
+        ]],
     );
     refused(
         code("# only a comment\n"),
-        expect![[r##"argument "script" does not parse at line 1, column 1: no code in it: "# only a comment""##]],
+        expect![[
+            r##"argument "script" does not parse at line 1, column 1: no code in it: "# only a comment""##
+        ]],
     );
     refused(
         code("print 'python 2'\n"),
-        expect![[r#"argument "script" does not parse at line 1, column 7: simple statements must be separated by newlines or semicolons: "print 'python 2'""#]],
+        expect![[
+            r#"argument "script" does not parse at line 1, column 7: simple statements must be separated by newlines or semicolons: "print 'python 2'""#
+        ]],
     );
 }
 

@@ -20,13 +20,16 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn push(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
-        for &byte in bytes {
-            match byte {
+        let mut rest = bytes;
+        while let Some(at) = rest.iter().position(|it| matches!(it, b'\n' | b'\r')) {
+            self.add(&rest[..at]);
+            match rest[at] {
                 b'\n' => line(self.take()),
-                b'\r' => self.returned = true,
-                _ => self.add(byte),
+                _ => self.returned = true,
             }
+            rest = &rest[at + 1..];
         }
+        self.add(rest);
     }
 
     /// The last line, if it did not end with a line break.
@@ -36,19 +39,21 @@ impl Lines {
         }
     }
 
-    fn add(&mut self, byte: u8) {
+    fn add(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         if std::mem::take(&mut self.returned) {
             self.clear();
         }
-        if self.head.len() < HEAD * HELD {
-            self.head.push(byte);
-            return;
-        }
-        if self.tail.len() == TAIL * HELD {
-            self.tail.pop_front();
-            self.skipped += 1;
-        }
-        self.tail.push_back(byte);
+        let room = HEAD * HELD - self.head.len();
+        let (head, rest) = bytes.split_at(room.min(bytes.len()));
+        self.head.extend(head);
+        let (passed, tail) = rest.split_at(rest.len().saturating_sub(TAIL * HELD));
+        let pushed_out = (self.tail.len() + tail.len()).saturating_sub(TAIL * HELD);
+        self.tail.drain(..pushed_out);
+        self.tail.extend(tail);
+        self.skipped += passed.len() + pushed_out;
     }
 
     fn take(&mut self) -> String {

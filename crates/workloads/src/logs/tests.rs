@@ -138,6 +138,6 @@ fn a_wrong_container_is_told_the_right_ones() {
     assert_eq!(container(&member, None, "node").unwrap().name, "node");
     assert_eq!(container(&member, None, "main").unwrap().name, "node");
     let error = container(&member, Some("istio"), "node").unwrap_err();
-    expect![[r#"argument "container": no container "istio" in its Pod, but node"#]]
+    expect![[r#"argument "container" is "istio", but its Pod has node"#]]
         .assert_eq(&error.to_string());
 }

@@ -130,5 +130,5 @@ async fn a_busy_api_server_is_asked_again_and_a_refusal_is_not() {
     check(vec![refused(403)], "forbidden", "list").await;
     check(vec![list(5, &[]), refused(403)], "all[] forbidden", "list watch@5").await;
     // After its error the stream ends: a caller that goes on listening hears nothing more.
-    assert_eq!(play(vec![refused(404)], 2).await.0, "not_found");
+    assert_eq!(play(vec![refused(404)], 2).await.0, "not_installed");
 }

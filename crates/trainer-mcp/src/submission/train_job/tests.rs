@@ -296,19 +296,27 @@ fn mpi_hands_the_environment_to_other_hosts() {
 fn what_cannot_run_is_refused_with_the_argument_s_name() {
     check(
         json!({"script": "print(", "name": "mnist"}),
-        expect![[r#"argument "script" does not parse at line 1, column 7: unexpected EOF while parsing: "print(""#]],
+        expect![[
+            r#"argument "script" does not parse at line 1, column 7: unexpected EOF while parsing: "print(""#
+        ]],
     );
     check(
         json!({"script": "1", "name": "Mnist"}),
-        expect![[r#"argument "name" must be lower-case letters, digits and '-', start with a letter and not end with '-', and is "Mnist""#]],
+        expect![[
+            r#"argument "name" must be lower-case letters, digits and '-', start with a letter and not end with '-', and is "Mnist""#
+        ]],
     );
     check(
         json!({"script": "1", "name": "a", "runtime": "torch-distibuted"}),
-        expect![[r#"argument "runtime" names no runtime: "torch-distibuted" (did you mean "torch-distributed"?); there are deepspeed-distributed, plain, torch-distributed, torchtune-llama, broken"#]],
+        expect![[
+            r#"argument "runtime" names no runtime: "torch-distibuted" (did you mean "torch-distributed"?); there are deepspeed-distributed, plain, torch-distributed, torchtune-llama, broken"#
+        ]],
     );
     check(
         json!({"script": "1", "name": "a", "runtime": "torchtune-llama"}),
-        expect![[r#"argument "runtime" is "torchtune-llama", which runs a training program of its own, and no script"#]],
+        expect![[
+            r#"argument "runtime" is "torchtune-llama", which runs a training program of its own, and no script"#
+        ]],
     );
     check(
         json!({"script": "1", "name": "a", "runtime": "broken"}),
@@ -316,15 +324,21 @@ fn what_cannot_run_is_refused_with_the_argument_s_name() {
     );
     check(
         json!({"script": "1", "name": "a", "env": {"KUBEFLOW_MCP_CODE_0": "x"}}),
-        expect![[r#"argument "env.KUBEFLOW_MCP_CODE_0" must not start with "KUBEFLOW_MCP_", which the launcher takes"#]],
+        expect![[
+            r#"argument "env.KUBEFLOW_MCP_CODE_0" must not start with "KUBEFLOW_MCP_", which the launcher takes"#
+        ]],
     );
     check(
         json!({"script": "1", "name": "a", "func_args": {"a b": 1}}),
-        expect![[r#"argument "func_args.a b" must have a name of letters, digits, '_', '-' and '.' that starts with a letter"#]],
+        expect![[
+            r#"argument "func_args.a b" must have a name of letters, digits, '_', '-' and '.' that starts with a letter"#
+        ]],
     );
     check(
         json!({"script": "1", "name": "a", "func_args": {"x": {"y": 1}}}),
-        expect![[r#"argument "func_args.x" must be a string, number, boolean or list of them, and is {"y":1}"#]],
+        expect![[
+            r#"argument "func_args.x" must be a string, number, boolean or list of them, and is {"y":1}"#
+        ]],
     );
 }
 

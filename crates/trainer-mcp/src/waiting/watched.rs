@@ -1,0 +1,137 @@
+//! What a wait knows of its job from all it has heard so far, judged as plain data.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use workloads::{
+    metrics::metrics,
+    pods::{Member, newest},
+    waiting::Change,
+};
+
+use super::{Outcome, Target};
+use crate::{
+    api::TrainJob,
+    phase::{Phase, Standing},
+    steps::{self, LABELS},
+};
+
+/// A job under watch.
+pub(super) struct Watched {
+    pub(super) job: TrainJob,
+    gone: bool,
+    pods: BTreeMap<String, Member>,
+    pub(super) metrics: BTreeMap<String, String>,
+    percent: Option<f64>,
+}
+
+impl Watched {
+    pub(super) fn new(job: TrainJob) -> Self {
+        Self { job, gone: false, pods: BTreeMap::new(), metrics: BTreeMap::new(), percent: None }
+    }
+
+    pub(super) fn hear_of_job(&mut self, change: Change<TrainJob>) {
+        let now = match change {
+            Change::All(mut all) => all.pop(),
+            Change::Seen(job) => Some(job),
+            Change::Gone(_) => None,
+        };
+        match now {
+            // Another job of that name is not the one that is waited for.
+            Some(job) if job.metadata.uid == self.job.metadata.uid => self.job = job,
+            _ => self.gone = true,
+        }
+        let status = self.job.status.as_ref().and_then(|it| it.trainer_status.as_ref());
+        let Some(status) = status else { return };
+        self.percent = status.progress_percentage.map(f64::from).or(self.percent);
+        self.metrics.extend(status.metrics.iter().map(|it| (it.name.clone(), it.value.clone())));
+    }
+
+    pub(super) fn hear_of_pod(&mut self, change: Change<Pod>) {
+        match change {
+            Change::All(all) => {
+                let all = all.iter().map(|it| (it.name_any(), Member::of(it, LABELS)));
+                self.pods = all.collect();
+            }
+            Change::Seen(pod) => {
+                self.pods.insert(pod.name_any(), Member::of(&pod, LABELS));
+            }
+            Change::Gone(pod) => {
+                self.pods.remove(&pod.name_any());
+            }
+        }
+    }
+
+    pub(super) fn hear_line(&mut self, line: &str) {
+        for metric in metrics(line) {
+            let goal = metric.of.as_ref().and_then(|it| it.parse::<f64>().ok());
+            let done = metric.value.parse::<f64>().ok();
+            if let (Some(done), Some(goal)) = (done, goal)
+                && goal > 0.0
+            {
+                self.percent = Some((done / goal * 100.0).clamp(0.0, 100.0));
+            }
+            self.metrics.insert(metric.name, metric.value);
+        }
+    }
+
+    /// The newest Pod of each rank.
+    pub(super) fn members(&self) -> Vec<Member> {
+        newest(self.pods.values().cloned())
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        Standing::now(&self.job, &self.members())
+    }
+
+    /// Whether the wait is over, and how.
+    pub(super) fn outcome(&self, standing: &Standing, targets: &[Target]) -> Option<Outcome> {
+        if self.gone {
+            return Some(Outcome::Deleted);
+        }
+        let phase = standing.phase;
+        if targets.iter().any(|it| it.is_reached(phase)) {
+            return Some(Outcome::Reached);
+        }
+        phase.is_final().then_some(Outcome::Ended)
+    }
+
+    /// The Pod whose log tells how the training goes: rank 0, once it runs.
+    pub(super) fn narrator(&self, standing: &Standing) -> Option<Member> {
+        if standing.phase != Phase::Running {
+            return None;
+        }
+        let place = steps::place(&self.job, "node-0")?;
+        let first = |it: &Member| it.group == place.group && it.index == place.index;
+        self.members().into_iter().find(|it| first(it) && it.state.phase == "Running")
+    }
+
+    /// How far it is: of a hundred where the program says so, else a fraction of the time limit.
+    pub(super) fn done(&self, elapsed: f64) -> (f64, Option<f64>) {
+        match self.percent {
+            Some(percent) => (percent.max(elapsed), Some(100.0)),
+            None => (elapsed, None),
+        }
+    }
+
+    /// Where it stands, in one line.
+    pub(super) fn line(&self, standing: &Standing) -> String {
+        let mut line = format!("{:?}", standing.phase);
+        let members = self.members();
+        let running = members.iter().filter(|it| it.state.phase == "Running").count();
+        if members.len() > 1 {
+            line += &format!(", {running} of {} Pods run", members.len());
+        }
+        if let Some(reason) = &standing.reason {
+            line += &format!(", {reason}");
+        }
+        if let Some(message) = &standing.message {
+            line += &format!(": {}", message.chars().take(200).collect::<String>());
+        }
+        for (name, value) in self.metrics.iter().take(6) {
+            line += &format!(", {name}={value}");
+        }
+        line
+    }
+}
