@@ -46,11 +46,23 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(ServeArgs),
-    Call(call::Args),
-    Tools(tools::Args),
+    Call(call::CallArgs),
+    Tools(tools::ToolsArgs),
     #[cfg(feature = "local")]
     #[command(subcommand)]
     Local(local::Command),
+}
+
+impl Command {
+    /// Whether nobody sits before it, so that the log is all there is to read.
+    fn is_service(&self) -> bool {
+        match self {
+            Self::Serve(_) => true,
+            #[cfg(feature = "local")]
+            Self::Local(local::Command::Daemon(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 /// Serve the tools to an MCP client, over standard input and output
@@ -72,9 +84,9 @@ struct ServeArgs {
 #[derive(Debug, clap::Args)]
 struct SessionArgs {
     #[command(flatten)]
-    cluster: cluster::Args,
+    cluster: cluster::ClusterArgs,
     #[command(flatten)]
-    policy: policy::Args,
+    policy: policy::PolicyArgs,
 }
 
 impl SessionArgs {
@@ -124,8 +136,7 @@ pub fn run(info: Info) -> ExitCode {
 
 fn execute(args: Args) -> anyhow::Result<ExitCode> {
     let Args { log, command } = args;
-    let level = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
-    logging::start(log.as_deref(), level)?;
+    logging::start(log.as_deref(), if command.is_service() { "info" } else { "warn" })?;
     block_on(async {
         match command {
             Command::Serve(ServeArgs { session }) => {
@@ -163,4 +174,14 @@ pub fn say(line: &str) -> anyhow::Result<()> {
 /// Writes a line to standard error, which has nowhere else to complain to.
 pub fn complain(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
 }

@@ -16,7 +16,7 @@ Examples:
   call get_training_logs name=digits tail=20 --local
   call run_custom_training script=@train.py packages='[\"scikit-learn\"]' --local
   call delete_training_job '{\"name\": \"digits\", \"confirmed\": true}' --local")]
-pub(super) struct Args {
+pub(super) struct CallArgs {
     /// The tool's name, as `tools` lists it
     tool: String,
     /// Its arguments: one JSON object, or key=value for each; key=@FILE takes a file's text
@@ -29,8 +29,8 @@ pub(super) struct Args {
     session: SessionArgs,
 }
 
-pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { tool, arguments, json, session } = args;
+pub(super) async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
+    let CallArgs { tool, arguments, json, session } = args;
     let tools = || ToolSet::linked().into_iter().flat_map(ToolSet::tools);
     let Some(definition) = tools().find(|it| it.name == tool) else {
         let guess = did_you_mean(&tool, tools().map(|it| it.name));

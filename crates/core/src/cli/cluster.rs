@@ -8,7 +8,7 @@ use crate::{ToolSet, cluster_client};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Cluster")]
-pub(super) struct Args {
+pub(super) struct ClusterArgs {
     /// Use a cluster on this machine, which is started if it does not run
     #[cfg(feature = "local")]
     #[arg(long, env = "KUBEFLOW_MCP_LOCAL", conflicts_with_all = ["kubeconfig", "context"])]
@@ -24,7 +24,7 @@ pub(super) struct Args {
     context: Option<String>,
 }
 
-impl Args {
+impl ClusterArgs {
     pub(super) fn local(&self) -> bool {
         #[cfg(feature = "local")]
         return self.local;

@@ -6,7 +6,7 @@ use crate::{Persona, Policy, PolicyError, Rules};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Policy")]
-pub(super) struct Args {
+pub(super) struct PolicyArgs {
     /// Whose tools are offered [default: readonly, or data-scientist with --local]
     #[arg(long, env = "KUBEFLOW_MCP_PERSONA", value_enum)]
     persona: Option<Persona>,
@@ -28,7 +28,7 @@ pub(super) struct Args {
     policy_file: Option<PathBuf>,
 }
 
-impl Args {
+impl PolicyArgs {
     /// What both the file and the flags permit; `tools` are the names there are.
     pub(super) fn policy(self, tools: &[&str], default: Persona) -> Result<Policy, PolicyError> {
         let Self { persona, namespaces, read_only, policy_file } = self;

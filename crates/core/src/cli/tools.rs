@@ -14,7 +14,7 @@ Examples:
   tools --local
   tools --context production --persona ml-engineer
   tools --json --local")]
-pub(super) struct Args {
+pub(super) struct ToolsArgs {
     /// Print JSON: each tool as MCP clients see it, with the reason where it is hidden
     #[arg(long)]
     json: bool,
@@ -22,8 +22,8 @@ pub(super) struct Args {
     session: SessionArgs,
 }
 
-pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { json, session } = args;
+pub(super) async fn run(args: ToolsArgs) -> anyhow::Result<ExitCode> {
+    let ToolsArgs { json, session } = args;
     let tools = session.server().await?.tools().await;
     let (offered, hidden): (Vec<_>, Vec<_>) =
         tools.into_iter().partition(|(_, refusal)| refusal.is_none());
@@ -43,7 +43,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     say(&format!("{} tools are offered:", offered.len()))?;
     for (tool, _) in &offered {
-        say(&format!("  {:<24} {}", tool.name, first_sentence(tool)))?;
+        say(&format!("  {:<24} {}", tool.name, purpose(tool)))?;
     }
     if !hidden.is_empty() {
         say(&format!("{} are hidden:", hidden.len()))?;
@@ -55,7 +55,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn first_sentence(tool: &ToolDef) -> String {
+/// What the tool does; when to use it is for the agent.
+fn purpose(tool: &ToolDef) -> String {
     let description = tool.describe().description.unwrap_or_default();
-    description.split_inclusive(". ").next().unwrap_or_default().trim_end().to_owned()
+    description.lines().next().unwrap_or_default().to_owned()
 }
