@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod events;
+#[cfg(feature = "local")]
+mod local;
 pub mod logs;
 pub mod phase;
 pub mod runtimes;
@@ -16,6 +18,9 @@ pub const TOOL_SET: ToolSet = ToolSet {
     about: "Plan, start, follow and explain training jobs",
     guide: include_str!("guide.md"),
     tools: &[runtimes::TOOLS, submission::TOOLS, logs::TOOLS, events::TOOLS, waiting::TOOLS],
+    #[cfg(feature = "local")]
+    local: Some(local::LOCAL),
+    #[cfg(not(feature = "local"))]
     local: None,
 };
 

@@ -1,0 +1,73 @@
+//! What the Trainer's webhook demands of a TorchTune job.
+
+use kube::core::response::StatusCause;
+
+use super::wrong;
+use crate::local::{
+    assembly::{
+        self,
+        torchtune::{OF_THE_RUNTIME, Plan, model},
+    },
+    job_set::JobSetSpec,
+    train_job::{TrainJob, Trainer},
+};
+
+const MODELS: [&str; 4] = ["llama3_2/1B", "llama3_2/3B", "llama3_3/70B", "qwen2_5/1.5B"];
+
+/// The only model that is trained on several nodes.
+const LARGE: &str = "llama3_3/70B";
+
+pub(super) fn faults(job: &TrainJob, trainer: &Trainer, template: &JobSetSpec) -> Vec<StatusCause> {
+    let mut faults = Vec::new();
+    let runtime = &job.spec.runtime_ref.name;
+    let model = model(runtime);
+    let nodes = trainer.num_nodes.unwrap_or(1);
+    let plan = Plan {
+        nodes,
+        processes: trainer.num_proc_per_node.map(Into::into),
+        gpus: assembly::gpus(&assembly::resources_per_node(job, template)),
+        trainer,
+    };
+    if !MODELS.contains(&model.as_str()) {
+        let why =
+            format!("must have a supported pretrained model, invalid model configured: {model}");
+        faults.push(wrong("spec.runtimeRef.name", runtime, &why));
+    }
+    if nodes > 1 && model != LARGE {
+        faults.push(wrong(
+            "spec.trainer.numNodes",
+            &nodes,
+            &format!("must be 1 for {model} model"),
+        ));
+    }
+    let (_, suffix) = plan.recipe();
+    if suffix.contains("_qlora") {
+        if model == "qwen2_5/1.5B" {
+            let why = format!("QLoRA is not supported for {model} model");
+            faults.push(wrong("spec.runtimeRef.name", runtime, &why));
+        }
+        if suffix == "_qlora" && model.starts_with("llama3_2/") {
+            let processes = trainer.num_proc_per_node.map_or("auto".into(), |it| it.to_string());
+            let why = format!("must be auto or 1 for {model} model when using QLoRA");
+            faults.push(wrong("spec.trainer.numProcPerNode", &processes, &why));
+            let why =
+                format!("must have gpu resource with value 1 for {model} model when using QLoRA");
+            let resources = &trainer.resources_per_node;
+            faults.push(wrong("spec.trainer.resourcesPerNode", resources, &why));
+        }
+    }
+    if nodes > 1 && (plan.lora() || plan.qlora()) {
+        let why = "LoRA fine-tuning is not supported for multi-node training in TorchTune";
+        faults.push(wrong("spec.trainer.numNodes", &nodes, why));
+    }
+    for (index, argument) in trainer.args.iter().flatten().enumerate() {
+        let key = argument.split('=').next().unwrap_or_default();
+        if OF_THE_RUNTIME.contains(&key) {
+            let why = format!(
+                "must not set immutable config {key:?} in trainer args; it is managed by the runtime"
+            );
+            faults.push(wrong(format!("spec.trainer.args[{index}]"), argument, &why));
+        }
+    }
+    faults
+}
