@@ -87,6 +87,7 @@ impl Asked {
             name: path.name.map(str::to_owned),
             subresource: path.subresource.map(str::to_owned),
             query,
+            agent: self.agent(),
             warnings: Vec::new(),
         };
         let response = self.carry_out(kube, &mut request, representation).await;
@@ -163,6 +164,14 @@ impl Asked {
         value.map_or_else(no_such_path, |value| {
             json_response(StatusCode::OK, value.to_string().into())
         })
+    }
+
+    /// The program's name, without its version.
+    fn agent(&self) -> String {
+        match self.header(&header::USER_AGENT).split('/').next() {
+            None | Some("") => "unknown".to_owned(),
+            Some(name) => name.to_owned(),
+        }
     }
 
     fn header(&self, name: &header::HeaderName) -> &str {

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    Admit, ResponseBody, UserInfo, answer,
+    Admit, ResponseBody, UserInfo, answer, contents, garbage,
     http::{self, ListenError, Listener, administrator},
     kinds::{CRDS, Kinds},
     quota,
@@ -128,11 +128,6 @@ impl LocalKube {
         answer::answer(self, user, request).await
     }
 
-    /// Runs the cluster's own controllers until dropped.
-    pub async fn run(&self) {
-        quota::keep_status(self).await;
-    }
-
     /// Serves the API over TLS on loopback until the listener is dropped. `dir` keeps its
     /// certificates and the administrator's token.
     pub async fn listen(&self, dir: &Path) -> Result<Listener, ListenError> {
@@ -142,6 +137,11 @@ impl LocalKube {
             async move { kube.answer(user, request).await }
         })
         .await
+    }
+
+    /// The cluster's own controllers; they stop when the future is dropped.
+    pub async fn run(&self) {
+        futures::join!(garbage::run(self), contents::run(self), quota::keep_status(self));
     }
 
     async fn serve(

@@ -5,10 +5,14 @@ mod custom;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject},
+};
 use serde_json::Value;
 
-pub(crate) use self::custom::{CRDS, status_of_definition};
-use crate::{schema::Schema, status::Qualified};
+pub(crate) use self::custom::{CLEANUP, CRDS, status_of_definition};
+use crate::{lists::Shape, schema::Schema, status::Qualified};
 
 /// One resource in one version.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct Kind {
     pub(crate) has_status: bool,
     /// Reviews are answered and never stored.
     pub(crate) stored: bool,
+    /// Whether its definition is being deleted, so that nothing new may be created.
+    pub(crate) ending: bool,
     /// Further subresources, as discovery names them.
     pub(crate) subresources: &'static [&'static str],
     /// Fields besides `metadata.name` and `metadata.namespace` that lists can be selected by.
@@ -48,6 +54,29 @@ impl Kind {
         match self.group.as_str() {
             "" => self.version.clone(),
             group => format!("{group}/{}", self.version),
+        }
+    }
+
+    /// How the parts of its objects merge.
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        match &self.form {
+            Form::Custom { schema, .. } => Shape::Custom(schema.as_deref()),
+            Form::BuiltIn(_) => Shape::BuiltIn,
+        }
+    }
+
+    /// Its objects in a namespace, or all if it has none.
+    pub(crate) fn api(&self, client: &Client, namespace: &str) -> Api<DynamicObject> {
+        let resource = ApiResource {
+            group: self.group.clone(),
+            version: self.version.clone(),
+            api_version: self.api_version(),
+            kind: self.kind.clone(),
+            plural: self.plural.clone(),
+        };
+        match self.namespaced {
+            true => Api::namespaced_with(client.clone(), namespace, &resource),
+            false => Api::all_with(client.clone(), &resource),
         }
     }
 

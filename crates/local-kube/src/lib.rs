@@ -29,7 +29,11 @@ mod answer;
 #[cfg(feature = "cluster")]
 mod cluster;
 #[cfg(feature = "cluster")]
+mod contents;
+#[cfg(feature = "cluster")]
 mod discovery;
+#[cfg(feature = "cluster")]
+mod garbage;
 #[cfg(feature = "cluster")]
 mod kinds;
 #[cfg(feature = "cluster")]

@@ -84,6 +84,12 @@ impl Store {
         self.version.subscribe()
     }
 
+    /// The resources that have objects or had some, each with the version of its last write.
+    pub(crate) fn resources(&self) -> Vec<(Arc<str>, u64)> {
+        let inner = self.lock();
+        inner.collections.iter().map(|(name, it)| (name.clone(), it.last_write())).collect()
+    }
+
     pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
         self.lock().collections.get(resource)?.get(key)
     }

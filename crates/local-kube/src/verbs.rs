@@ -20,7 +20,9 @@ pub(crate) use self::{
 };
 use crate::{
     Admission, LocalKube, Operation, UserInfo,
+    apply::{self, Manager},
     kinds::Kind,
+    metadata,
     query::Query,
     status::{self, Result},
     store::{Key, Object, Page},
@@ -35,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) name: Option<String>,
     pub(crate) subresource: Option<String>,
     pub(crate) query: Query,
+    /// The program that asks, which manages the fields it writes unless the query names a manager.
+    pub(crate) agent: String,
     /// What the client is told in `Warning` headers.
     pub(crate) warnings: Vec<String>,
 }
@@ -55,12 +59,25 @@ impl Request {
             name: self.name.clone(),
             subresource: self.subresource.clone(),
             query: Query::default(),
+            agent: self.agent.clone(),
             warnings: Vec::new(),
         }
     }
 
     pub(crate) fn key(&self, name: &str) -> Key {
         Key { namespace: self.namespace.as_deref().unwrap_or_default().into(), name: name.into() }
+    }
+
+    /// Records in `new` what this write makes of `old`, `Null` for a creation.
+    fn record(&self, old: &Value, new: &mut Value) {
+        let api_version = self.kind.api_version();
+        let manager = Manager {
+            name: self.query.field_manager.as_deref().unwrap_or(&self.agent),
+            api_version: &api_version,
+            subresource: self.subresource.as_deref().unwrap_or_default(),
+            applies: false,
+        };
+        apply::record(old, new, &manager, self.kind.shape(), &metadata::now());
     }
 
     /// The stored object that the path names.

@@ -91,6 +91,7 @@ where
         },
         has_status: false,
         stored: true,
+        ending: false,
         subresources: &[],
         selectable: Vec::new(),
         form: Form::BuiltIn(typed::<K>),

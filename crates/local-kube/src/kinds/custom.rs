@@ -7,6 +7,9 @@ use super::{Form, Kind};
 /// The collection that holds the CustomResourceDefinitions.
 pub(crate) const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
+/// Keeps a definition until its objects are gone.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
 /// The served versions of a definition.
 pub(super) fn kinds(definition: &Value) -> Vec<Kind> {
     let spec = &definition["spec"];
@@ -29,6 +32,7 @@ pub(super) fn kinds(definition: &Value) -> Vec<Kind> {
             resource: format!("{plural}.{group}"),
             has_status: version["subresources"]["status"].is_object(),
             stored: true,
+            ending: !definition["metadata"]["deletionTimestamp"].is_null(),
             subresources: &[],
             selectable: version["selectableFields"]
                 .as_array()

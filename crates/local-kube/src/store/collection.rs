@@ -85,6 +85,10 @@ impl Collection {
         self.writes.subscribe()
     }
 
+    pub(super) fn last_write(&self) -> u64 {
+        *self.writes.borrow()
+    }
+
     pub(super) fn write(&mut self, key: Key, after: Arc<Object>, stays: bool) {
         let before = match (self.objects.entry(key.clone()), stays) {
             (Entry::Occupied(mut it), true) => Some(it.insert(after.clone())),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Answer, Refused, Request, form, lost};
 use crate::{
     LocalKube, Operation, built_in,
-    kinds::{CRDS, Kind},
+    kinds::{CLEANUP, CRDS, Kind},
     metadata, quota, rbac,
     status::{self, Result, cause},
     store::{Expect, Key, Lost, Object, View},
@@ -19,7 +19,7 @@ const ATTEMPTS: usize = 8;
 
 pub(crate) async fn create(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result<Answer> {
     let object = super::read_body(request, body)?;
-    create_object(kube, request, object).await
+    create_object(kube, request, object, false).await
 }
 
 /// Answers a review, of which nothing is stored.
@@ -32,12 +32,18 @@ pub(crate) fn review(kube: &LocalKube, request: &Request, body: &[u8]) -> Result
     }
 }
 
+/// `applied` objects already say who manages their fields.
 pub(super) async fn create_object(
     kube: &LocalKube,
     request: &mut Request,
     mut object: Value,
+    applied: bool,
 ) -> Result<Answer> {
     let kind = request.kind.clone();
+    if kind.ending {
+        let why = "create not allowed while custom resource definition is terminating";
+        return Err(status::plain(405, "MethodNotAllowed", why));
+    }
     let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     if !matches!(version, "" | "0") {
         return Err(status::bad_request(
@@ -56,7 +62,10 @@ pub(super) async fn create_object(
         let mut object = object.clone();
         object["metadata"]["name"] = name.as_str().into();
         check_namespace(kube, request, &name)?;
-        let object = prepare(kube, request, &name, object).await?;
+        let mut object = prepare(kube, request, &name, object).await?;
+        if !applied {
+            request.record(&Value::Null, &mut object);
+        }
         let key = request.key(&name);
         let taken = kube.store().get(&kind.resource, &key).is_some();
         let written = match taken {
@@ -125,8 +134,7 @@ fn first_state(kind: &Kind, object: &mut Value) {
             object["status"] = json!({"phase": "Pending"});
         }
         CRDS => {
-            object["metadata"]["finalizers"] =
-                json!(["customresourcecleanup.apiextensions.k8s.io"]);
+            object["metadata"]["finalizers"] = json!([CLEANUP]);
             object["status"] = crate::kinds::status_of_definition(object, &metadata::now());
         }
         _ => {}

@@ -58,6 +58,9 @@ pub(super) fn shaped(kind: &Kind, mut object: Value) -> Result<(Value, Vec<Strin
             built_in::default(&kind.resource, &mut object);
         }
     }
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|_, value| !is_empty(value));
+    }
     Ok((object, unknown))
 }
 

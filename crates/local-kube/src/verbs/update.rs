@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::Value;
+use kube::core::Status;
+use serde_json::{Map, Value};
 
 use super::{Answer, Refused, Request, delete::is_free, form, lost};
 use crate::{
     LocalKube, Operation,
+    apply::{self, Manager},
     kinds::{CRDS, Form, Kind},
     metadata, patch, quota,
-    status::{self, Result, cause},
+    status::{self, Qualified, Result, cause},
     store::{Expect, Key, Object, View},
 };
 
@@ -20,7 +22,7 @@ const ATTEMPTS: usize = 16;
 pub(crate) async fn update(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result<Answer> {
     let new = super::read_body(request, body)?;
     let (key, old) = request.stored(kube)?;
-    change(kube, request, &key, &old, new).await
+    change(kube, request, &key, &old, new, false).await
 }
 
 pub(crate) async fn apply_patch(
@@ -31,16 +33,70 @@ pub(crate) async fn apply_patch(
 ) -> Result<Answer> {
     let mut attempt = 1;
     loop {
-        let (key, old) = request.stored(kube)?;
-        let new = patched(request, content_type, &old.value, body)?;
-        let insists =
-            new["metadata"]["resourceVersion"] != old.value["metadata"]["resourceVersion"];
-        match change(kube, request, &key, &old, new).await {
-            Err(error) if error.reason == "Conflict" && !insists && attempt < ATTEMPTS => {
-                attempt += 1
+        let answer = match content_type {
+            "application/apply-patch+yaml" => applied(kube, request, body).await,
+            _ => {
+                let (key, old) = request.stored(kube)?;
+                let new = patched(request, content_type, &old.value, body)?;
+                let known = &old.value["metadata"]["resourceVersion"];
+                let insists = new["metadata"]["resourceVersion"] != *known;
+                if insists {
+                    attempt = ATTEMPTS;
+                }
+                change(kube, request, &key, &old, new, false).await
             }
+        };
+        match answer {
+            Err(error) if is_race(&error) && attempt < ATTEMPTS => attempt += 1,
             answer => return answer,
         }
+    }
+}
+
+/// Whether somebody else wrote first; fields in conflict also answer 409, and stay in conflict.
+fn is_race(error: &Status) -> bool {
+    let causes = error.details.as_ref().is_some_and(|details| !details.causes.is_empty());
+    error.code == 409 && !causes
+}
+
+/// Server-side apply, which also creates.
+async fn applied(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result<Answer> {
+    let kind = request.kind.clone();
+    let name = request.name.clone().unwrap_or_default();
+    let Some(manager) = request.query.field_manager.clone() else {
+        let cause = cause::required("fieldManager", "is required for apply patch");
+        let options = Qualified { name: "PatchOptions", group: "meta.k8s.io" };
+        return Err(status::invalid(options, "", vec![cause]));
+    };
+    let text = str::from_utf8(body).map_err(|error| status::bad_request(error.to_string()))?;
+    let mut configuration: Value = serde_saphyr::from_str(text)
+        .map_err(|error| status::bad_request(format!("error decoding YAML: {error}")))?;
+    super::claim(&kind, request.namespace.as_deref(), &mut configuration)?;
+    if configuration["metadata"]["name"].is_null() {
+        configuration["metadata"]["name"] = name.as_str().into();
+    }
+    let (_, unknown) = form::shaped(&kind, configuration.clone())?;
+    if !unknown.is_empty() {
+        return Err(apply::undeclared(&configuration, &unknown));
+    }
+    let key = request.key(&name);
+    let old = kube.store().get(&kind.resource, &key);
+    if old.is_none() && request.subresource.is_some() {
+        return Err(status::not_found(kind.by_resource(), &name));
+    }
+    let live = old.as_ref().map_or(&Value::Null, |it| &it.value);
+    let manager = Manager {
+        name: &manager,
+        api_version: &kind.api_version(),
+        subresource: request.subresource.as_deref().unwrap_or_default(),
+        applies: true,
+    };
+    let force = request.query.force;
+    let now = metadata::now();
+    let new = apply::apply(live, &configuration, &manager, force, kind.shape(), &now)?;
+    match old {
+        Some(old) => change(kube, request, &key, &old, new, true).await,
+        None => super::create::create_object(kube, request, new, true).await,
     }
 }
 
@@ -71,6 +127,7 @@ async fn change(
     key: &Key,
     old: &Arc<Object>,
     mut new: Value,
+    applied: bool,
 ) -> Result<Answer> {
     let kind = request.kind.clone();
     super::claim(&kind, request.namespace.as_deref(), &mut new)?;
@@ -78,7 +135,9 @@ async fn change(
     let mut new = match request.subresource.as_deref() {
         Some("status") => {
             let mut whole = old.value.clone();
-            whole["status"] = form::shape(request, new)?["status"].take();
+            let mut new = form::shape(request, new)?;
+            whole["status"] = new["status"].take();
+            whole["metadata"]["managedFields"] = new["metadata"]["managedFields"].take();
             whole
         }
         _ => {
@@ -89,6 +148,9 @@ async fn change(
         }
     };
     settle(&kind, &key.name, &old.value, &mut new)?;
+    if !applied {
+        keep_record(&old.value, &mut new);
+    }
     form::check(&kind, &new)?;
     let mut new = request.admitted(kube, Operation::Update, &key.name, new, &old.value).await?;
     new = form::shaped(&kind, new)?.0;
@@ -98,6 +160,9 @@ async fn change(
     new["metadata"]["resourceVersion"] = old.version.to_string().into();
     if new == old.value {
         return Ok(Answer::Object(StatusCode::OK, old.clone()));
+    }
+    if !applied {
+        request.record(&old.value, &mut new);
     }
     if request.query.dry_run {
         kube.store().look(|view| quota::check(view, &kind, key, &old.value, &new))?;
@@ -119,6 +184,19 @@ async fn change(
     })?;
     kube.written(&kind.resource);
     Ok(Answer::Object(StatusCode::OK, written))
+}
+
+/// The record of managers is the server's; a client can only have it forgotten.
+fn keep_record(old: &Value, new: &mut Value) {
+    let given = new["metadata"]["managedFields"].as_array();
+    let forgets =
+        given.is_some_and(|it| it.iter().all(|entry| *entry == Value::Object(Map::new())));
+    if !forgets {
+        match old["metadata"].get("managedFields") {
+            Some(record) => new["metadata"]["managedFields"] = record.clone(),
+            None => metadata::remove(&mut new["metadata"], "managedFields"),
+        }
+    }
 }
 
 /// What holds for every update, whoever makes it.

@@ -21,6 +21,33 @@ pub(crate) fn client() -> Client {
     LocalKube::open(Options { crds, ..Options::default() }).unwrap().client()
 }
 
+/// As [`client`], with the cluster's own controllers at work.
+pub(crate) fn running_client() -> Client {
+    let crds = vec![definition()];
+    let kube = LocalKube::open(Options { crds, ..Options::default() }).unwrap();
+    let client = kube.client();
+    tokio::spawn(async move { kube.run().await });
+    client
+}
+
+/// Waits until something is so.
+pub(crate) async fn eventually(is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("it is so in time");
+}
+
+/// Waits until an object is gone.
+pub(crate) async fn gone<K>(api: &Api<K>, name: &str)
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    eventually(async || api.get_opt(name).await.unwrap().is_none()).await;
+}
+
 /// `widgets.example.com`: a namespaced kind with a status and a small schema.
 pub(crate) fn definition() -> CustomResourceDefinition {
     let schema = json!({"type": "object", "properties": {

@@ -2,4 +2,5 @@
 
 mod cluster;
 mod custom;
+mod deletion;
 mod objects;
