@@ -9,7 +9,7 @@ mod train_job;
 
 use std::collections::BTreeMap;
 
-use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Result, Tool, ToolDef};
+use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -20,6 +20,8 @@ use crate::code::{
 pub const MAX_BYTES: usize = 512 * 1024;
 /// Linux refuses to start a process with one variable or argument of 128 KiB.
 const PIECE_BYTES: usize = 96 * 1024;
+/// The variable with the packages to install, one a line.
+pub const PACKAGES: &str = "KUBEFLOW_MCP_PACKAGES";
 /// What the launcher reads; nobody else may set it.
 const RESERVED: &str = "KUBEFLOW_MCP_";
 const LAUNCHER: &str = include_str!("code/launcher.sh");
@@ -131,8 +133,7 @@ fn package_variables<'a>(
     packages: &'a [String],
     urls: &'a [String],
 ) -> impl Iterator<Item = EnvVar> {
-    let packages = (!packages.is_empty())
-        .then(|| variable(&format!("{RESERVED}PACKAGES"), &packages.join("\n")));
+    let packages = (!packages.is_empty()).then(|| variable(PACKAGES, &packages.join("\n")));
     let index = urls.first().map(|first| variable("PIP_INDEX_URL", first));
     let others = urls.get(1..).filter(|it| !it.is_empty());
     let others = others.map(|others| variable("PIP_EXTRA_INDEX_URL", &others.join(" ")));

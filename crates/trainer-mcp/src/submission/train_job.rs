@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kubeflow_mcp_core::Result;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use workloads::{
     code::{Code, Delivery, Start},
     creation::REQUEST_DIGEST,

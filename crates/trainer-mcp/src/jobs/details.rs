@@ -1,0 +1,201 @@
+//! One training job, as far as an agent needs to know it to act.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Event;
+use kube::ResourceExt as _;
+use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use workloads::{code::PACKAGES, events::EVENTS, pods::PODS};
+
+use crate::{
+    api::{TRAIN_JOBS, TrainJob},
+    events,
+    phase::{Phase, QUEUE_LABEL, SdkStatus, Standing},
+    steps::{self, Steps},
+};
+
+const MESSAGE: usize = 500;
+
+/// Shows one training job: phase and why, steps and ranks, times, resources. Call it to see how a
+/// job stands, and before changing it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetTrainingJob {
+    name: String,
+    /// Default: yours.
+    namespace: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Details {
+    name: String,
+    namespace: String,
+    phase: Phase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// What the Kubeflow SDK calls it.
+    sdk_status: SdkStatus,
+    /// Another cluster runs it: its Pods, logs and events are there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    remote: bool,
+    runtime: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runtime_kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    /// Where the job says it; else the runtime's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<i32>,
+    /// Of each node, where the job says it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    resources: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    args: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    packages: Vec<String>,
+    /// The Kueue queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<String>,
+    /// From the first Pod's start to the end, or to now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<i64>,
+    conditions: Vec<Condition>,
+    #[serde(flatten)]
+    steps: Steps,
+    /// What the program itself has reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    /// What could not be seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unseen: Vec<&'static str>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+    at: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Progress {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_seconds: Option<i32>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metrics: BTreeMap<String, String>,
+}
+
+impl Tool for GetTrainingJob {
+    type Output = Details;
+    const NAME: &str = "get_training_job";
+    const TITLE: &str = "Show a training job";
+    const EFFECT: Effect = Effect::Reads;
+    const PERSONA: Persona = Persona::Readonly;
+    const NEEDS: &[Need] = &[
+        Need::to(&["get"], TRAIN_JOBS),
+        Need::perhaps(&["list"], PODS),
+        Need::perhaps(&["list"], EVENTS),
+    ];
+
+    async fn call(self, caller: &Caller) -> Result<Details> {
+        let job = TrainJob::find(caller, self.namespace.as_deref(), &self.name).await?;
+        let mut unseen = Vec::new();
+        let pods = steps::pods(caller, &job).await?;
+        if pods.is_none() {
+            unseen.push("Pods: you may not list them");
+        }
+        let pods = pods.unwrap_or_default();
+        // Only there do events tell more of the phase than status and Pods.
+        let unreconciled = job.status.as_ref().is_none_or(|it| it.jobs_status.is_empty());
+        let mut reported: Vec<Event> = Vec::new();
+        if unreconciled {
+            match events::of(caller, &job).await {
+                Ok(found) => reported = found.events,
+                Err(_) => unseen.push("events: they could not be listed"),
+            }
+        }
+        let standing = Standing::of(&job, &pods, &reported, Timestamp::now());
+        let started = pods.iter().filter_map(|it| it.state.started.as_ref()).map(|it| it.0).min();
+        let end = job.condition("Complete").or_else(|| job.condition("Failed"));
+        let ended = end.map(|it| it.last_transition_time.0);
+        let trainer = job.spec.trainer.clone().unwrap_or_default();
+        let shortened = |it: String| it.chars().take(MESSAGE).collect();
+        Ok(Details {
+            namespace: job.namespace().unwrap_or_default(),
+            phase: standing.phase,
+            reason: standing.reason,
+            message: standing.message.map(shortened),
+            sdk_status: standing.sdk_status,
+            remote: standing.remote,
+            runtime: job.spec.runtime_ref.name.clone(),
+            runtime_kind: job.spec.runtime_ref.kind.clone(),
+            image: trainer.image,
+            nodes: trainer.num_nodes,
+            resources: resources(&trainer.rest),
+            args: trainer.args.unwrap_or_default().into_iter().take(20).map(shortened).collect(),
+            packages: trainer
+                .env
+                .iter()
+                .flatten()
+                .filter(|it| it.name == PACKAGES)
+                .flat_map(|it| it.value.iter().flat_map(|it| it.lines()).map(str::to_owned))
+                .collect(),
+            queue: job.labels().get(QUEUE_LABEL).cloned(),
+            created: job.creation_timestamp().map(|it| it.0.to_string()).unwrap_or_default(),
+            started: started.map(|it| it.to_string()),
+            ended: ended.map(|it| it.to_string()),
+            seconds: started
+                .map(|it| ended.unwrap_or_else(Timestamp::now).duration_since(it).as_secs()),
+            conditions: conditions(&job),
+            steps: Steps::of(&job, &pods),
+            progress: progress(&job),
+            unseen,
+            name: self.name,
+        })
+    }
+}
+
+/// Limits, else requests: quantities may be written as numbers.
+fn resources(trainer: &serde_json::Map<String, Value>) -> BTreeMap<String, String> {
+    let asked =
+        trainer.get("resourcesPerNode").into_iter().flat_map(|it| [&it["limits"], &it["requests"]]);
+    let asked = asked.filter_map(Value::as_object).find(|it| !it.is_empty());
+    let text = |it: &Value| it.as_str().map_or_else(|| it.to_string(), str::to_owned);
+    asked.into_iter().flatten().map(|(name, quantity)| (name.clone(), text(quantity))).collect()
+}
+
+fn conditions(job: &TrainJob) -> Vec<Condition> {
+    let conditions = job.status.iter().flat_map(|it| &it.conditions);
+    let conditions = conditions.map(|it| Condition {
+        kind: it.type_.clone(),
+        status: it.status.clone(),
+        reason: it.reason.clone(),
+        at: it.last_transition_time.0.to_string(),
+    });
+    conditions.collect()
+}
+
+fn progress(job: &TrainJob) -> Option<Progress> {
+    let reported = job.status.as_ref()?.trainer_status.as_ref()?;
+    let metrics = reported.metrics.iter().take(20);
+    Some(Progress {
+        percent: reported.progress_percentage,
+        remaining_seconds: reported.estimated_remaining_seconds,
+        metrics: metrics.map(|it| (it.name.clone(), it.value.clone())).collect(),
+    })
+}

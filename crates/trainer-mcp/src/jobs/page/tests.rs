@@ -1,0 +1,87 @@
+//! Pages of training jobs, without a cluster.
+
+use serde_json::json;
+
+use super::*;
+
+fn row(number: usize) -> Row {
+    let job = json!({
+        "apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob",
+        "metadata": {"name": format!("job-{number:04}"), "creationTimestamp": format!("2026-08-21T10:{:02}:{:02}Z", number / 60 % 60, number % 60)},
+        "spec": {"runtimeRef": {"name": if number.is_multiple_of(2) { "even" } else { "odd" }}},
+    });
+    Row::from(job)
+}
+
+/// Follows the cursors to the end, as an API server with `total` jobs would answer.
+fn all(total: usize, limit: usize, wanted: fn(&Row) -> bool) -> Vec<TrainingJobs> {
+    let (mut pages, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let cursor_ = cursor.as_deref().map(|it| Cursor::parse(it).unwrap());
+        let start: usize = match &cursor_ {
+            Some(Cursor::Chunk { token: Some(token), .. }) => token.parse().unwrap(),
+            _ => 0,
+        };
+        let end = total.min(start + CHUNK as usize);
+        let page = Page {
+            rows: (start..end).map(row).collect(),
+            cursor: cursor_,
+            token: (end < total).then(|| end.to_string()),
+            remaining: (end < total).then(|| (total - end) as i64),
+        };
+        let answer = page.answer(wanted, limit);
+        cursor = answer.next_cursor.clone();
+        pages.push(answer);
+        if cursor.is_none() {
+            return pages;
+        }
+    }
+}
+
+fn names(pages: &[TrainingJobs]) -> Vec<String> {
+    pages.iter().flat_map(|it| &it.jobs).map(|it| it.name.clone()).collect()
+}
+
+#[test]
+fn few_jobs_come_newest_first_and_are_counted() {
+    let pages = all(45, 20, |_| true);
+    assert_eq!(pages.len(), 3);
+    assert!(pages.iter().all(|it| it.total == Some(45) && it.order == Order::NewestFirst));
+    let expected: Vec<String> = (0..45).rev().map(|it| format!("job-{it:04}")).collect();
+    assert_eq!(names(&pages), expected);
+}
+
+#[test]
+fn many_jobs_come_by_name_none_twice_and_none_left_out() {
+    let pages = all(1_234, 100, |_| true);
+    assert!(pages.iter().all(|it| it.total.is_none() && it.order == Order::ByName));
+    let expected: Vec<String> = (0..1_234).map(|it| format!("job-{it:04}")).collect();
+    assert_eq!(names(&pages), expected);
+    assert_eq!((pages[0].looked_at, pages[0].remaining), (Some(100), Some(1_134)));
+}
+
+#[test]
+fn a_filter_says_how_many_it_looked_at() {
+    let pages = all(1_000, 100, |it| it.runtime.as_deref() == Some("odd"));
+    assert_eq!(names(&pages).len(), 500);
+    assert_eq!(pages.iter().filter_map(|it| it.looked_at).sum::<usize>(), 1_000);
+    let none = all(1_000, 100, |_| false);
+    assert_eq!((none.len(), none[0].looked_at, none[0].remaining), (2, Some(500), Some(500)));
+    let few = all(10, 100, |it| it.runtime.as_deref() == Some("odd"));
+    assert_eq!(few[0].total, Some(5));
+}
+
+#[test]
+fn a_job_that_cannot_be_read_is_a_row_too() {
+    let broken = json!({"metadata": {"name": "odd", "creationTimestamp": "2026-08-21T10:00:00Z"}, "spec": {"trainer": {"numNodes": "three"}}});
+    let row = Row::from(broken);
+    assert_eq!(row.name, "odd");
+    assert!(row.problem.is_some_and(|it| it.contains("three")));
+}
+
+#[test]
+fn cursors_that_nobody_gave_are_refused() {
+    for made_up in ["", "20", "chunk/x/", "chunk/500/", "after/2026", "page/1/2"] {
+        Cursor::parse(made_up).expect_err(made_up);
+    }
+}
