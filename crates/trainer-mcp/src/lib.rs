@@ -18,7 +18,14 @@ pub const TOOL_SET: ToolSet = ToolSet {
     name: "trainer",
     about: "Plan, start, follow and explain training jobs",
     guide: include_str!("guide.md"),
-    tools: &[runtimes::TOOLS, submission::TOOLS, jobs::TOOLS, logs::TOOLS, events::TOOLS, waiting::TOOLS],
+    tools: &[
+        runtimes::TOOLS,
+        submission::TOOLS,
+        jobs::TOOLS,
+        logs::TOOLS,
+        events::TOOLS,
+        waiting::TOOLS,
+    ],
     #[cfg(feature = "local")]
     local: Some(local::LOCAL),
     #[cfg(not(feature = "local"))]
