@@ -104,6 +104,9 @@ impl Asked {
         let status = match request.subresource.as_deref() {
             None => false,
             Some("status") if request.kind.has_status => true,
+            Some(name) if request.kind.subresources.contains(&name) => {
+                return self.about_a_pod(kube, request, representation).await;
+            }
             Some(_) => return Ok(no_such_path()),
         };
         let unscoped = request.kind.namespaced && request.namespace.is_none();
@@ -126,6 +129,21 @@ impl Asked {
             }
             ("DELETE", Some(_)) if !status => verbs::delete(kube, request, &self.body).await?,
             ("DELETE", None) => verbs::delete_collection(kube, request, &self.body).await?,
+            _ => return Err(status::method_not_allowed()),
+        };
+        Ok(render(request, representation, answer))
+    }
+
+    /// Subresources other than the status, which only Pods have.
+    async fn about_a_pod(
+        &self,
+        kube: &LocalKube,
+        request: &mut Request,
+        representation: Representation,
+    ) -> Result<Response<ResponseBody>> {
+        let answer = match (self.method.as_str(), request.subresource.as_deref()) {
+            ("POST", Some("binding")) => verbs::bind(kube, request, &self.body)?,
+            ("POST", Some("eviction")) => verbs::evict(kube, request, &self.body).await?,
             _ => return Err(status::method_not_allowed()),
         };
         Ok(render(request, representation, answer))

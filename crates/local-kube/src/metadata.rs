@@ -56,10 +56,7 @@ pub(crate) fn carry_over(old: &Value, new: &mut Value) {
         "selfLink",
     ];
     for field in KEPT {
-        match old["metadata"].get(field) {
-            Some(value) => new["metadata"][field] = value.clone(),
-            None => remove(&mut new["metadata"], field),
-        }
+        copy(&old["metadata"], &mut new["metadata"], field);
     }
 }
 
@@ -159,6 +156,14 @@ fn is_label_value(value: &str) -> bool {
         && edge(value.chars().next())
         && edge(value.chars().last())
         && value.chars().all(inner)
+}
+
+/// Gives `to` the field of `from`, or takes it away where that has none.
+pub(crate) fn copy(from: &Value, to: &mut Value, field: &str) {
+    match from.get(field) {
+        Some(value) if !value.is_null() => to[field] = value.clone(),
+        _ => remove(to, field),
+    }
 }
 
 pub(crate) fn remove(object: &mut Value, field: &str) {

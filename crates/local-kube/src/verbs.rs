@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod form;
+mod pods;
 mod read;
 mod update;
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 pub(crate) use self::{
     create::{create, install, review},
     delete::{delete, delete_collection},
+    pods::{bind, evict},
     read::{get, list, version},
     update::{apply_patch, update},
 };

@@ -183,7 +183,7 @@ pub(crate) fn install(
     if let Some(old) = &old {
         metadata::carry_over(&old.value, &mut object);
         metadata::count_generation(&old.value, &mut object);
-        object["status"] = old.value["status"].clone();
+        metadata::copy(&old.value, &mut object, "status");
         expect = Expect::Version(old.version);
     }
     first_state(kind, &mut object);

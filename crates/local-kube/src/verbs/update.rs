@@ -135,14 +135,14 @@ async fn change(
     let mut new = match request.subresource.as_deref() {
         Some("status") => {
             let mut whole = old.value.clone();
-            let mut new = form::shape(request, new)?;
-            whole["status"] = new["status"].take();
-            whole["metadata"]["managedFields"] = new["metadata"]["managedFields"].take();
+            let new = form::shape(request, new)?;
+            metadata::copy(&new, &mut whole, "status");
+            metadata::copy(&new["metadata"], &mut whole["metadata"], "managedFields");
             whole
         }
         _ => {
             if kind.has_status {
-                new["status"] = old.value["status"].clone();
+                metadata::copy(&old.value, &mut new, "status");
             }
             form::shape(request, new)?
         }
@@ -192,10 +192,7 @@ fn keep_record(old: &Value, new: &mut Value) {
     let forgets =
         given.is_some_and(|it| it.iter().all(|entry| *entry == Value::Object(Map::new())));
     if !forgets {
-        match old["metadata"].get("managedFields") {
-            Some(record) => new["metadata"]["managedFields"] = record.clone(),
-            None => metadata::remove(&mut new["metadata"], "managedFields"),
-        }
+        metadata::copy(&old["metadata"], &mut new["metadata"], "managedFields");
     }
 }
 

@@ -4,3 +4,4 @@ mod cluster;
 mod custom;
 mod deletion;
 mod objects;
+mod writing;
