@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
 /// Libraries that repeat what we report ourselves, or that log results, which can hold secrets.
-const QUIET: &str = "rmcp=warn,rmcp::service=off,kube_client=warn,kube_client::client::builder=off";
+const QUIET: &str =
+    "rmcp=warn,rmcp::service=off,kube_client=error,kube_client::client::builder=off";
 
 /// Logs by `filter`, or everything of at least `level`.
 pub(super) fn start(filter: Option<&str>, level: &str) -> anyhow::Result<()> {

@@ -6,6 +6,10 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -64,14 +68,20 @@ impl Home {
     }
 
     /// A client of the cluster, which is found or started when the client is first used, and again
-    /// when it has gone.
+    /// when it has gone without being told to.
     pub fn client(self, sets: &[&'static ToolSet]) -> Result<Client, HomeError> {
         let build = Build::own(sets)?;
+        let was_there = Arc::new(AtomicBool::new(false));
         let connect = move || {
-            let (home, build) = (self.clone(), build.clone());
+            let (home, build, was_there) = (self.clone(), build.clone(), Arc::clone(&was_there));
             async move {
-                let running = home.ensure(&build).await;
-                running.map(|it| it.client).map_err(|it| ConnectError(it.to_string()))
+                if was_there.load(Ordering::Relaxed) && home.is_stopped() {
+                    return Err(ConnectError(HomeError::Stopped.to_string()));
+                }
+                let running =
+                    home.ensure(&build).await.map_err(|it| ConnectError(it.to_string()))?;
+                was_there.store(true, Ordering::Relaxed);
+                Ok(running.client)
             }
             .boxed()
         };
@@ -136,11 +146,22 @@ impl Home {
         }
     }
 
-    /// Ends the daemon, if one lives. What runs in its Pods goes on.
+    /// Ends the daemon, if one lives, until it is started again. What runs in its Pods goes on.
     pub async fn stop(&self) -> Result<bool, HomeError> {
         let Some(record) = self.record_of_living()? else { return Ok(false) };
+        // Servers that still use it would start it again at once.
+        write_private(&self.stopped(), b"")?;
         self.end(&record).await?;
         Ok(true)
+    }
+
+    fn stopped(&self) -> PathBuf {
+        self.0.join("stopped")
+    }
+
+    /// Whether the cluster was stopped or deleted on purpose.
+    fn is_stopped(&self) -> bool {
+        self.stopped().exists() || !self.0.exists()
     }
 
     /// Ends the daemon and removes the folder.
@@ -180,6 +201,11 @@ impl Home {
 
     /// Says where the cluster is reached, to those who look for it from now on.
     pub(super) fn publish(&self, record: &Record, kubeconfig: &str) -> io::Result<()> {
+        if let Err(error) = fs::remove_file(self.stopped())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
         write_private(&self.kubeconfig(), kubeconfig.as_bytes())?;
         write_private(&self.record(), &serde_json::to_vec_pretty(record)?)
     }
@@ -236,6 +262,8 @@ pub enum HomeError {
     NotStarted { problem: String },
     #[error("the local cluster started but does not answer; its log is {}", .0.display())]
     Silent(PathBuf),
+    #[error("the local cluster was stopped: `local start` starts it again")]
+    Stopped,
     #[error("the local cluster's process {0} does not end")]
     Undying(u32),
     #[error("the local cluster does not answer: {0}")]

@@ -1,0 +1,184 @@
+//! The local cluster's daemon: one for all, which comes back after any death.
+#![cfg(feature = "local")]
+
+use std::{
+    path::PathBuf,
+    process::{Command, Output},
+    thread,
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use kubeflow_mcp_core::client::McpClient;
+use serde_json::{Map, json};
+use tempfile::TempDir;
+
+/// A local cluster's folder. What runs in it ends with the value.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("cluster")
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubeflow-mcp"));
+        command
+            .args(words)
+            .env("KUBEFLOW_MCP_LOCAL_DIR", self.path())
+            .env("KUBEFLOW_MCP_LOG", "warn");
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    fn start(&self) -> u32 {
+        let output = self.run(&["local", "start"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        process(&output)
+    }
+
+    /// The process that serves the cluster, if one does.
+    fn serving(&self) -> Option<u32> {
+        let output = self.run(&["local", "status"]);
+        match output.status.code() {
+            Some(0) => Some(process(&output)),
+            Some(3) => None,
+            _ => panic!("{}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(self.path().join("kubeconfig")).unwrap();
+        let options = KubeConfigOptions::default();
+        Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap().try_into().unwrap()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        self.run(&["local", "delete", "--yes"]);
+    }
+}
+
+/// The only number in the text.
+fn process(output: &Output) -> u32 {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find(|it| it.contains("process")).unwrap();
+    line.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+fn kill(pid: u32) {
+    assert!(Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn starts_at_once_make_one_daemon() {
+    let home = Home::new();
+    let pids: Vec<u32> = thread::scope(|scope| {
+        let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| home.start())).collect();
+        starts.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    assert!(pids.iter().all(|it| *it == pids[0]), "{pids:?}");
+    assert_eq!(home.serving(), Some(pids[0]));
+}
+
+#[tokio::test]
+async fn a_killed_daemon_comes_back_with_what_it_knew() {
+    let home = Home::new();
+    let first = home.start();
+    let namespace: Namespace =
+        serde_json::from_value(json!({"metadata": {"name": "team-a"}})).unwrap();
+    let namespaces = Api::<Namespace>::all(home.client().await);
+    namespaces.create(&Default::default(), &namespace).await.unwrap();
+    kill(first);
+    assert_eq!(home.serving(), None);
+
+    let second = home.start();
+    assert_ne!(first, second);
+    // Through the kubeconfig that was written before: the address and the token are the same.
+    assert!(namespaces.get("team-a").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_finds_the_daemon_and_restarts_it_when_it_is_killed() {
+    let home = Home::new();
+    let mut serve = tokio::process::Command::from(home.command(&["serve", "--local"]));
+    let client = McpClient::start(&mut serve).await.unwrap();
+    let health = || client.call("health_check", Map::new(), |_| {});
+    let before = health().await.unwrap();
+    assert!(before.value["problem"].is_null(), "{}", before.text);
+
+    kill(home.serving().unwrap());
+    // The server takes what it knows for granted for a moment, and then asks again.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while home.serving().is_none() && Instant::now() < deadline {
+        health().await.unwrap();
+    }
+    assert_eq!(health().await.unwrap().value, before.value);
+    assert!(home.serving().is_some());
+    client.close().await.unwrap();
+    assert!(home.serving().is_some(), "the daemon outlives its clients");
+}
+
+#[tokio::test]
+async fn a_server_leaves_a_stopped_daemon_alone() {
+    let home = Home::new();
+    let mut serve = tokio::process::Command::from(home.command(&["serve", "--local"]));
+    let client = McpClient::start(&mut serve).await.unwrap();
+    let problem = async || {
+        let health = client.call("health_check", Map::new(), |_| {}).await.unwrap();
+        health.value["problem"].as_str().map(str::to_owned)
+    };
+    assert_eq!(problem().await, None);
+    assert!(home.run(&["local", "stop"]).status.success());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let said = loop {
+        match problem().await {
+            Some(said) => break said,
+            None => assert!(Instant::now() < deadline, "the server never noticed"),
+        }
+    };
+    assert!(said.contains("`local start` starts it again"), "{said}");
+    assert_eq!(home.serving(), None);
+
+    home.start();
+    while problem().await.is_some() {
+        assert!(Instant::now() < deadline, "the server never noticed");
+    }
+    client.close().await.unwrap();
+}
+
+#[test]
+fn stopping_and_deleting_leave_less_and_nothing() {
+    let home = Home::new();
+    home.start();
+    assert!(home.run(&["local", "stop"]).status.success());
+    assert_eq!(home.serving(), None);
+    assert!(home.path().join("state.sqlite").exists());
+
+    let unsure = home.run(&["local", "delete"]);
+    assert!(!unsure.status.success() && home.path().exists());
+    assert!(home.run(&["local", "delete", "--yes"]).status.success());
+    assert!(!home.path().exists());
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_stops_the_start_with_the_reason() {
+    let home = Home::new();
+    std::fs::write(home.path(), "not a folder").unwrap();
+    let output = home.run(&["local", "start"]);
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the local cluster's folder cannot be used"), "{said}");
+}
