@@ -10,6 +10,8 @@ pub mod phase;
 pub mod runtimes;
 pub mod steps;
 pub mod submission;
+#[cfg(all(test, feature = "local"))]
+mod testing;
 pub mod waiting;
 
 use kubeflow_mcp_core::ToolSet;

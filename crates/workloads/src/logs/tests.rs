@@ -84,7 +84,7 @@ async fn a_restarted_container_has_its_previous_log() {
         false => (400, "container \"node\" in pod \"x\" is waiting to start".to_owned()),
     };
     let expected = expect![[
-        r#"{"container":"node","source":"previous","text":"Traceback","lines":1,"notes":["restarted 3 times; previous=false reads the other log"]}"#
+        r#"{"container":"node","source":"previous","text":"Traceback","lines":1,"notes":["restarts: 3; previous=false reads the other log"]}"#
     ]];
     check(node(3, true), query(), answer, expected).await;
     let answer = |query: &str| match query.contains("previous=true") {
@@ -92,7 +92,7 @@ async fn a_restarted_container_has_its_previous_log() {
         false => (200, String::new()),
     };
     let expected = expect![[
-        r#"{"container":"node","source":"previous","text":"Traceback","lines":1,"notes":["restarted 1 times; previous=false reads the other log"]}"#
+        r#"{"container":"node","source":"previous","text":"Traceback","lines":1,"notes":["restarts: 1; previous=false reads the other log"]}"#
     ]];
     check(node(1, false), query(), answer, expected).await;
 }
