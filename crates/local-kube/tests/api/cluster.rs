@@ -12,13 +12,21 @@ use kube::{
     api::{ApiResource, DynamicObject, PostParams},
     core::{GroupVersionKind, Status, WatchEvent},
 };
-use local_kube::{LocalKube, Options};
+use local_kube::{LocalKube, Options, UserInfo};
 use serde_json::{Value, json};
 
 /// A client of a new cluster, with the kind of [`definition`] served.
 pub(crate) fn client() -> Client {
     let crds = vec![definition()];
     LocalKube::open(Options { crds, ..Options::default() }).unwrap().client()
+}
+
+/// Clients of the administrator and of a user without roles.
+pub(crate) fn two_clients(username: &str) -> (Client, Client) {
+    let crds = vec![definition()];
+    let kube = LocalKube::open(Options { crds, ..Options::default() }).unwrap();
+    let user = UserInfo { username: username.to_owned(), ..UserInfo::default() };
+    (kube.client(), kube.client_as(user))
 }
 
 /// As [`client`], with the cluster's own controllers at work.

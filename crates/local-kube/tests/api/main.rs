@@ -4,4 +4,7 @@ mod cluster;
 mod custom;
 mod deletion;
 mod objects;
+mod permissions;
+mod restart;
+mod watching;
 mod writing;
