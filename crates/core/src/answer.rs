@@ -1,6 +1,6 @@
 //! What a call gives back, as the agent reads it: structured, and as compact text.
 
-use rmcp::model::{CallToolResult, ContentBlock};
+use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use serde_json::Value;
 
 use crate::{Block, Error, Result, limit, redact, text, tool::Output};
@@ -26,7 +26,7 @@ impl Answer {
             text += &format!("\n{left_out}");
         }
         for block in &mut output.blocks {
-            if let Block::Text(text) = block {
+            if let Block::Text(text) | Block::Document { text, .. } = block {
                 *text = redact::clean(text).into_owned();
             }
         }
@@ -39,6 +39,11 @@ impl Answer {
         result.content.extend(self.blocks.into_iter().map(|block| match block {
             Block::Text(text) => ContentBlock::text(text),
             Block::Image { data, mime_type } => ContentBlock::image(data, mime_type),
+            Block::Audio { data, mime_type } => ContentBlock::audio(data, mime_type),
+            Block::Document { uri, mime_type, text } => {
+                let document = ResourceContents::text(text, uri).with_mime_type(mime_type);
+                ContentBlock::resource(document)
+            }
         }));
         result
     }

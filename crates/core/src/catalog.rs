@@ -25,7 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{Caller, Facts, Refusal, ToolDef, gate};
 
 /// Installing a component makes many definitions at once: one change is told, not ten.
-const SETTLE: Duration = Duration::from_millis(500);
+const SETTLE: Duration = Duration::from_millis(250);
 /// An API server serves what is defined, and stops serving what is not, a little later.
 const SETTLE_AGAIN: Duration = Duration::from_secs(3);
 /// For what no watch shows: roles, aggregated APIs, and definitions that may not be watched.

@@ -215,7 +215,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         // What the library cannot read as the method's own request ends up here.
-        Err(if matches!(request.method.as_str(), "tools/call" | "tools/list" | "initialize") {
+        Err(if matches!(request.method.as_str(), "tools/call" | "tools/list") {
             ErrorData::invalid_params(format!("the params of {} do not fit", request.method), None)
         } else {
             ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None)

@@ -73,6 +73,16 @@ pub enum Block {
         data: String,
         mime_type: String,
     },
+    Audio {
+        data: String,
+        mime_type: String,
+    },
+    /// A document, such as a report, with the address that identifies it.
+    Document {
+        uri: String,
+        mime_type: String,
+        text: String,
+    },
 }
 
 /// A kind of Kubernetes object, as API paths and RBAC rules name it.

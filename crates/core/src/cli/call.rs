@@ -63,8 +63,8 @@ fn print(answer: &Answer, json: bool) -> anyhow::Result<()> {
     say(&answer.text)?;
     for block in &answer.blocks {
         match block {
-            Block::Text(text) => say(text)?,
-            Block::Image { data, mime_type } => {
+            Block::Text(text) | Block::Document { text, .. } => say(text)?,
+            Block::Image { data, mime_type } | Block::Audio { data, mime_type } => {
                 say(&format!("({mime_type}, {} bytes in base64)", data.len()))?;
             }
         }
