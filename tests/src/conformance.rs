@@ -36,6 +36,8 @@ pub const TOOL_SET: ToolSet = ToolSet {
 /// The server under test, on an empty cluster in memory.
 pub fn server() -> Result<Server, OpenError> {
     let cluster = LocalKube::open(Options::default())?;
+    let controllers = cluster.clone();
+    tokio::spawn(async move { controllers.run().await });
     let caller = Caller::new(cluster.client(), Policy::of(Persona::PlatformAdmin));
     Ok(Server::new(caller, &[&kubeflow_mcp_core::TOOL_SET, &TOOL_SET]))
 }
