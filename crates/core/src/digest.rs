@@ -4,18 +4,12 @@ use rmcp::model::JsonObject;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::Caller;
+use crate::{Caller, schema::Schemas};
 
 /// Equal for equal calls, in whatever order their arguments come.
-pub(crate) fn digest(
-    tool: &str,
-    schema: &JsonObject,
-    arguments: &JsonObject,
-    caller: &Caller,
-) -> String {
+pub(crate) fn of(tool: &str, schemas: &Schemas, arguments: &JsonObject, caller: &Caller) -> String {
     let mut arguments = arguments.clone();
-    let has_namespace = schema.get("properties").is_some_and(|it| it.get("namespace").is_some());
-    if has_namespace {
+    if schemas.takes_namespace() {
         let given = arguments.get("namespace").and_then(Value::as_str);
         let namespace = caller.namespace(given).to_owned();
         arguments.insert("namespace".to_owned(), namespace.into());

@@ -19,6 +19,12 @@ pub(crate) struct Schemas {
     pub(crate) output: Arc<JsonObject>,
 }
 
+impl Schemas {
+    pub(crate) fn takes_namespace(&self) -> bool {
+        self.input.get("properties").is_some_and(|it| it.get("namespace").is_some())
+    }
+}
+
 /// The schemas of a tool, which are made once.
 pub(crate) fn of<T: Tool>() -> Arc<Schemas> {
     static MADE: LazyLock<Mutex<HashMap<TypeId, Arc<Schemas>>>> = LazyLock::new(Mutex::default);

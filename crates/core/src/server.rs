@@ -5,7 +5,7 @@ mod fake;
 #[cfg(test)]
 mod tests;
 
-use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use rmcp::{
@@ -27,6 +27,9 @@ use crate::{
 
 /// How long a client may take a list of tools for granted, if it listens for no changes.
 const LIST_TTL_MS: u64 = 60_000;
+
+/// How long answers that are nearly ready may take after the client has hung up.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Serves tool sets to one caller. A clone is the same server.
 #[derive(Clone)]
@@ -114,6 +117,12 @@ impl Server {
         &self.0.closing
     }
 
+    /// Waits until no answer is waited for any more.
+    async fn closed(&self) {
+        self.0.closing.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    }
+
     /// Waits until everything that changes the cluster is done.
     pub(crate) async fn finished(&self) {
         self.0.changing.close();
@@ -159,9 +168,13 @@ impl ServerHandler for Server {
 
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        page: Option<PaginatedRequestParams>,
         cx: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
+        if page.is_some_and(|page| page.cursor.is_some()) {
+            let problem = "the cursor is not from this server: its list of tools is one page";
+            return Err(ErrorData::invalid_params(problem, None));
+        }
         let tools = self.tools().await.into_iter().filter(|(_, refusal)| refusal.is_none());
         let list =
             ListToolsResult::with_all_items(tools.map(|(tool, _)| tool.describe()).collect());
@@ -197,7 +210,7 @@ impl ServerHandler for Server {
         let outcome = tokio::select! {
             outcome = told => outcome,
             () = cx.ct.cancelled() => Err(Error::Cancelled),
-            () = self.0.closing.cancelled() => Err(Error::Cancelled),
+            () = self.closed() => Err(Error::Cancelled),
         };
         match outcome {
             Ok(answer) => Ok(answer.into_result().into()),

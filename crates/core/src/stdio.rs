@@ -4,7 +4,6 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use rmcp::{ServiceExt as _, service::ServerInitializeError};
@@ -12,9 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::Server;
-
-/// How long answers that are nearly ready may take after the client has hung up.
-const GRACE: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Serves one client on standard input and output until it hangs up.
@@ -30,14 +26,7 @@ impl Server {
         input: impl AsyncRead + Send + Unpin + 'static,
         output: impl AsyncWrite + Send + Unpin + 'static,
     ) -> Result<(), ServerInitializeError> {
-        let hung_up = CancellationToken::new();
-        let input = EofSignal { input, hung_up: hung_up.clone() };
-        let closing = self.closing().clone();
-        tokio::spawn(async move {
-            hung_up.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-            closing.cancel();
-        });
+        let input = EofSignal { input, hung_up: self.closing().clone() };
         let served = match self.clone().serve((input, output)).await {
             Ok(service) => service.waiting().await.map(|_| ()),
             // A client that hangs up before it says hello has not failed.

@@ -204,9 +204,14 @@ impl ToolDef {
     ) -> Result<Answer> {
         let schemas = (self.schemas)();
         arguments::check(&schemas.input, &mut arguments)?;
+        let namespace = arguments.get("namespace").and_then(Value::as_str);
+        let namespace = caller.namespace(namespace);
+        if schemas.takes_namespace() && !caller.policy().admits_namespace(namespace) {
+            return Err(Error::Namespace(namespace.to_owned()));
+        }
         let confirmed = self.changes(&arguments);
         arguments.remove("confirmed");
-        let digest = digest::digest(self.name, &schemas.input, &arguments, caller);
+        let digest = digest::of(self.name, &schemas, &arguments, caller);
         let call =
             |rehearses| Call { digest: digest.clone(), rehearses, progress: progress.clone() };
         if !self.effect.writes() {
