@@ -14,7 +14,6 @@ pub mod lists;
 #[cfg(feature = "cluster")]
 pub mod patch;
 mod path;
-#[cfg(feature = "cluster")]
 pub mod quantity;
 #[cfg(feature = "cluster")]
 mod quota;

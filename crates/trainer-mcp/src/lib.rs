@@ -1,6 +1,7 @@
 //! Tools for Kubeflow Trainer: plan, start, follow and explain training jobs.
 
 pub mod api;
+pub mod capacity;
 pub mod events;
 pub mod jobs;
 #[cfg(feature = "local")]

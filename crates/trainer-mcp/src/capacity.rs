@@ -1,0 +1,163 @@
+//! What the cluster has for training jobs, and how much of it is free.
+
+mod nodes;
+mod usage;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::core::v1::{Node, ResourceQuota},
+    apimachinery::pkg::api::resource::Quantity,
+};
+use kube::{
+    api::ListParams,
+    core::{ObjectList, Request},
+};
+use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Resource, Result, Tool, ToolDef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use workloads::pods::PODS;
+
+use crate::{
+    api::runtime::is_device,
+    capacity::{
+        nodes::{Group, Total},
+        usage::PodUsage,
+    },
+};
+
+pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetClusterResources>()];
+
+const NODES: Resource = Resource::cluster("", "nodes");
+const QUOTAS: Resource = Resource::namespaced("", "resourcequotas");
+/// More than a large cluster has; in one request, and read without what is not asked for.
+const MOST_NODES: u32 = 5_000;
+const MOST_PODS: u32 = 20_000;
+const MOST_GROUPS: usize = 12;
+const MOST_QUOTAS: usize = 10;
+
+/// Shows nodes by kind, with CPUs, memory and devices of any vendor, what is free of them, and the
+/// namespace's quotas. Call it before choosing a job's size.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct GetClusterResources {
+    /// Whose quotas; default: yours.
+    namespace: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ClusterResources {
+    /// How many nodes take Pods, of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedulable_nodes: Option<String>,
+    /// Over all nodes that take Pods.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    total: BTreeMap<String, Total>,
+    /// Nodes of one kind each, those with devices first.
+    nodes: Vec<Group>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kinds_not_shown: Option<usize>,
+    /// What the namespace may use.
+    quotas: Vec<Quota>,
+    /// What could not be seen, and what that means for the numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unseen: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Quota {
+    name: String,
+    /// `used of hard`, by resource.
+    limits: BTreeMap<String, String>,
+}
+
+impl Tool for GetClusterResources {
+    type Output = ClusterResources;
+    const NAME: &str = "get_cluster_resources";
+    const TITLE: &str = "Show what the cluster has free";
+    const EFFECT: Effect = Effect::Reads;
+    const PERSONA: Persona = Persona::Readonly;
+    const NEEDS: &[Need] = &[
+        Need::perhaps(&["list"], NODES),
+        Need::perhaps(&["list"], PODS),
+        Need::perhaps(&["list"], QUOTAS),
+    ];
+
+    async fn call(self, caller: &Caller) -> Result<ClusterResources> {
+        let (nodes, quotas) =
+            (caller.cluster_api::<Node>(), caller.api::<ResourceQuota>(self.namespace.as_deref()));
+        let (few, all) = (ListParams::default().limit(MOST_NODES), ListParams::default());
+        let (nodes, pods, quotas) =
+            futures::join!(seen(nodes.list(&few)), seen(pods(caller)), seen(quotas.list(&all)));
+        let (nodes, pods, quotas) = (nodes?, pods?, quotas?);
+        let mut unseen = Vec::new();
+        if nodes.is_none() {
+            unseen.push("nodes: you may not list them, so only quotas are known".to_owned());
+        } else if pods.is_none() {
+            unseen.push(
+                "other people's Pods: you may not list all, so what is free is unknown".to_owned(),
+            );
+        } else if pods.as_ref().is_some_and(|it| it.metadata.continue_.is_some()) {
+            unseen.push(format!("Pods beyond {MOST_PODS}: less is free than is said"));
+        }
+        if quotas.is_none() {
+            unseen.push("quotas: you may not list them".to_owned());
+        }
+        let used = pods.map(|it| usage::by_node(it.items));
+        let nodes: Option<Vec<Node>> = nodes.map(|it| it.items);
+        let groups = nodes::groups(nodes.as_deref().unwrap_or_default(), used.as_ref());
+        let (taking, all) =
+            (groups.iter().map(|it| it.taking()).sum::<usize>(), nodes.as_ref().map(Vec::len));
+        let mut quotas: Vec<Quota> =
+            quotas.into_iter().flat_map(|it| it.items).map(Quota::of).collect();
+        quotas.truncate(MOST_QUOTAS);
+        Ok(ClusterResources {
+            schedulable_nodes: all.map(|all| format!("{taking} of {all}")),
+            total: nodes::total(&groups),
+            kinds_not_shown: groups.len().checked_sub(MOST_GROUPS).filter(|it| *it > 0),
+            nodes: groups.into_iter().take(MOST_GROUPS).collect(),
+            quotas,
+            unseen,
+        })
+    }
+}
+
+/// Without the right, or where the policy keeps to some namespaces, there is nothing to see.
+async fn seen<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Option<T>> {
+    match request.await {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// All Pods that take up room.
+async fn pods(caller: &Caller) -> kube::Result<ObjectList<PodUsage>> {
+    let living = "status.phase!=Succeeded,status.phase!=Failed";
+    let params = ListParams::default().fields(living).limit(MOST_PODS);
+    let request = Request::new("/api/v1/pods").list(&params).map_err(kube::Error::BuildRequest)?;
+    caller.client().request(request).await
+}
+
+impl Quota {
+    fn of(quota: ResourceQuota) -> Self {
+        let name = quota.metadata.name.unwrap_or_default();
+        let status = quota.status.unwrap_or_default();
+        let hard = status.hard.or(quota.spec.and_then(|it| it.hard)).unwrap_or_default();
+        let used = status.used.unwrap_or_default();
+        let limit = |(resource, hard): (String, Quantity)| {
+            let used = used.get(&resource).map_or("0", |it| &it.0);
+            let text = format!("{used} of {}", hard.0);
+            (resource, text)
+        };
+        Self { name, limits: hard.into_iter().map(limit).collect() }
+    }
+}
+
+/// Whether a resource is worth a word when a job's size is chosen.
+fn matters(resource: &str) -> bool {
+    ["cpu", "memory"].contains(&resource) || is_device(resource)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! What the cluster has, as an agent reads it.
+
+use expect_test::expect;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn node(name: &str, gpus: u32, more: Value) -> Node {
+    let mut node = json!({
+        "metadata": {"name": name, "labels": {"node.kubernetes.io/instance-type": if gpus > 0 { "gpu" } else { "small" }}},
+        "spec": {},
+        "status": {
+            "allocatable": {"cpu": "7910m", "memory": "32554120Ki", "pods": "110", "amd.com/gpu": gpus.to_string()},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    });
+    if gpus == 0 {
+        node["status"]["allocatable"].as_object_mut().unwrap().remove("amd.com/gpu");
+    }
+    for (field, value) in more.as_object().unwrap() {
+        node["spec"][field] = value.clone();
+    }
+    serde_json::from_value(node).unwrap()
+}
+
+fn pod(node: &str, containers: Value, init: Value) -> PodUsage {
+    let spec = json!({"nodeName": node, "containers": containers, "initContainers": init});
+    serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": spec})).unwrap()
+}
+
+#[test]
+fn hundreds_of_nodes_are_a_few_rows() {
+    let tainted =
+        json!({"taints": [{"key": "amd.com/gpu", "value": "yes", "effect": "NoSchedule"}]});
+    let mut nodes: Vec<Node> =
+        (0..300).map(|it| node(&format!("gpu-{it:03}"), 8, tainted.clone())).collect();
+    nodes.extend((0..300).map(|it| node(&format!("cpu-{it:03}"), 0, json!({}))));
+    nodes.push(node("away", 0, json!({"unschedulable": true})));
+    let ask = |cpu: &str, gpus: &str| json!([{"resources": {"requests": {"cpu": cpu, "amd.com/gpu": gpus}}}]);
+    let used = usage::by_node(vec![
+        pod("gpu-000", ask("1", "5"), json!([])),
+        pod("gpu-001", ask("500m", "1"), json!([])),
+        pod("cpu-000", json!([{"resources": {"requests": {"memory": "1Gi"}}}]), json!([])),
+    ]);
+    let groups = nodes::groups(&nodes, Some(&used));
+    assert_eq!(groups.iter().map(|it| it.taking()).sum::<usize>(), 600);
+    let text =
+        serde_json::to_string_pretty(&json!({"total": nodes::total(&groups), "nodes": groups}))
+            .unwrap();
+    expect![[r#"
+        {
+          "nodes": [
+            {
+              "count": 300,
+              "each": {
+                "amd.com/gpu": "8",
+                "cpu": "7.9",
+                "memory": "31Gi"
+              },
+              "free": {
+                "amd.com/gpu": "2394",
+                "cpu": "2371.5",
+                "memory": "9313.8Gi"
+              },
+              "instance_type": "gpu",
+              "most_free_on_one": {
+                "amd.com/gpu": "8",
+                "cpu": "7.9",
+                "memory": "31Gi"
+              },
+              "names": [
+                "gpu-000",
+                "gpu-001",
+                "gpu-002"
+              ],
+              "taints": [
+                "amd.com/gpu=yes:NoSchedule"
+              ]
+            },
+            {
+              "count": 300,
+              "each": {
+                "cpu": "7.9",
+                "memory": "31Gi"
+              },
+              "free": {
+                "cpu": "2373",
+                "memory": "9312.8Gi"
+              },
+              "instance_type": "small",
+              "most_free_on_one": {
+                "cpu": "7.9",
+                "memory": "31Gi"
+              },
+              "names": [
+                "cpu-000",
+                "cpu-001",
+                "cpu-002"
+              ]
+            },
+            {
+              "closed": "cordoned",
+              "count": 1,
+              "each": {
+                "cpu": "7.9",
+                "memory": "31Gi"
+              },
+              "free": {
+                "cpu": "7.9",
+                "memory": "31Gi"
+              },
+              "instance_type": "small",
+              "names": [
+                "away"
+              ]
+            }
+          ],
+          "total": {
+            "amd.com/gpu": {
+              "allocatable": "2400",
+              "free": "2394"
+            },
+            "cpu": {
+              "allocatable": "4746",
+              "free": "4744.5"
+            },
+            "memory": {
+              "allocatable": "18627.6Gi",
+              "free": "18626.6Gi"
+            }
+          }
+        }"#]].assert_eq(&text);
+}
+
+#[test]
+fn init_containers_count_as_the_scheduler_counts_them() {
+    let cpu = |cpu: u32| json!({"resources": {"requests": {"cpu": cpu}}});
+    let mut sidecar = cpu(1);
+    sidecar["restartPolicy"] = json!("Always");
+    let asked = |containers: Value, init: Value| {
+        let used = usage::by_node(vec![pod("a", containers, init)]);
+        usage::show("cpu", used["a"]["cpu"])
+    };
+    assert_eq!(asked(json!([cpu(2), cpu(3)]), json!([cpu(4)])), "5");
+    assert_eq!(asked(json!([cpu(2)]), json!([cpu(4)])), "4");
+    assert_eq!(asked(json!([cpu(2)]), json!([sidecar, cpu(4)])), "5");
+    assert_eq!(asked(json!([cpu(2)]), json!([cpu(1), sidecar])), "3");
+}
