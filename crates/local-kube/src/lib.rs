@@ -9,6 +9,8 @@ pub mod built_in;
 mod host_python;
 #[cfg(feature = "cluster")]
 pub mod http;
+#[cfg(all(feature = "cluster", unix))]
+pub mod kubelet;
 #[cfg(feature = "cluster")]
 pub mod lists;
 #[cfg(feature = "cluster")]
@@ -31,6 +33,8 @@ mod cluster;
 mod contents;
 #[cfg(feature = "cluster")]
 mod discovery;
+#[cfg(feature = "cluster")]
+mod events;
 #[cfg(feature = "cluster")]
 mod garbage;
 #[cfg(feature = "cluster")]

@@ -1,0 +1,238 @@
+//! The kubelet: runs the Pods that are bound to its Node as processes of the user. It needs nothing but a client.
+
+mod adoption;
+mod claims;
+mod container;
+mod environment;
+mod expansion;
+mod fields;
+mod folder;
+mod launch;
+mod layer;
+mod log_entries;
+mod log_query;
+mod log_writer;
+mod logs;
+mod node;
+mod peers;
+mod ports;
+mod prepare;
+mod process_tree;
+mod python;
+mod run;
+mod status;
+mod supervisor;
+mod variables;
+mod volumes;
+mod worker;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ffi::OsString,
+    fs::{self, File},
+    io,
+    os::unix::fs::DirBuilderExt,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::StreamExt;
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::api::resource::Quantity};
+use kube::{
+    Api, Client, Config, ResourceExt,
+    runtime::{WatchStreamExt, watcher},
+};
+use tokio::{sync::watch, task::JoinSet};
+
+use self::{container::Backoff, environment::Environments};
+pub use self::{log_query::LogQuery, logs::read as read_log, supervisor::supervise};
+use crate::{
+    HOST_PYTHON,
+    events::{Recorder, Source},
+};
+
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The name of the Node that this machine becomes.
+    pub node: String,
+    /// Where everything is kept that Pods need; readable by the user alone.
+    pub dir: PathBuf,
+    /// The program that [`supervise`] is the main of, with its first arguments.
+    pub supervisor: Vec<OsString>,
+    /// The images that stand for this machine. No other can run.
+    pub host_images: Vec<String>,
+    /// The wait before a container is started a third time; it doubles from there.
+    pub first_backoff: Duration,
+    pub longest_backoff: Duration,
+    /// Bytes after which a log is begun anew; the part before it is kept once.
+    pub log_limit: u64,
+}
+
+impl Options {
+    pub fn new(node: impl Into<String>, dir: PathBuf, supervisor: Vec<OsString>) -> Self {
+        Self {
+            node: node.into(),
+            dir,
+            supervisor,
+            host_images: vec![HOST_PYTHON.to_owned()],
+            first_backoff: Duration::from_secs(10),
+            longest_backoff: Duration::from_secs(300),
+            log_limit: 10 * 1024 * 1024,
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff { first: self.first_backoff, longest: self.longest_backoff }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the kubelet's folder {0:?} cannot be used: {1}")]
+    Folder(PathBuf, #[source] io::Error),
+    #[error("the kubelet's folder {0:?} is in use by another kubelet")]
+    InUse(PathBuf),
+    #[error("the node cannot be registered: {0}")]
+    Register(#[source] Box<kube::Error>),
+}
+
+/// Why a cluster may not run Pods on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the API server {0:?} is not on this machine, and a kubelet runs what it says as processes of the user"
+)]
+pub struct NotLoopback(String);
+
+/// Whoever makes a kubelet's client from a configuration asks this first.
+pub fn check_loopback(config: &Config) -> Result<(), NotLoopback> {
+    let host = config.cluster_url.host().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    if host == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
+        Ok(())
+    } else {
+        Err(NotLoopback(config.cluster_url.to_string()))
+    }
+}
+
+/// What all Pods' workers share.
+struct Kubelet {
+    client: Client,
+    options: Options,
+    environments: Arc<Environments>,
+    recorder: Recorder,
+    allocatable: BTreeMap<String, Quantity>,
+}
+
+/// Runs Pods until dropped; their processes live on, and the next kubelet on the same folder takes them over.
+pub async fn run(client: Client, options: Options) -> Result<(), Error> {
+    let _lock = folder_of_its_own(&options)?;
+    let allocatable = node::allocatable();
+    let registered = node::register(&client, &options.node, &allocatable).await;
+    registered.map_err(|error| Error::Register(Box::new(error)))?;
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(node::keep_alive(client.clone(), options.node.clone()));
+    tasks.spawn(claims::collect(client.clone(), options.dir.clone()));
+    let source = Source { component: "kubelet", host: Some(options.node.clone()), action: None };
+    let mut pods = Pods {
+        kubelet: Arc::new(Kubelet {
+            environments: Environments::new(&options.dir),
+            recorder: Recorder::new(client.clone(), source),
+            client: client.clone(),
+            options,
+            allocatable,
+        }),
+        workers: HashMap::new(),
+        unlisted: HashSet::new(),
+        tasks: JoinSet::new(),
+    };
+    let bound = format!("spec.nodeName={}", pods.kubelet.options.node);
+    let bound = watcher::Config::default().fields(&bound);
+    let mut changes = Box::pin(watcher(Api::<Pod>::all(client), bound).default_backoff());
+    loop {
+        tokio::select! {
+            change = changes.next() => match change {
+                Some(Ok(change)) => pods.take(change),
+                Some(Err(error)) => tracing::warn!(%error, "Pods cannot be watched"),
+                None => return Ok(()),
+            },
+            Some(ended) = pods.tasks.join_next() => match ended {
+                Ok(uid) => drop(pods.workers.remove(&uid)),
+                Err(error) => tracing::error!(%error, "a Pod's worker has failed"),
+            },
+        }
+    }
+}
+
+fn folder_of_its_own(options: &Options) -> Result<File, Error> {
+    let failed = |error| Error::Folder(options.dir.clone(), error);
+    for folder in [folder::pods(&options.dir), folder::claims(&options.dir)] {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    }
+    let lock = File::create(options.dir.join("kubelet.lock")).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(options.dir.clone())),
+        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+struct Pods {
+    kubelet: Arc<Kubelet>,
+    /// By the Pod's uid. A worker is told of a Pod that is gone by `None`.
+    workers: HashMap<String, watch::Sender<Option<Arc<Pod>>>>,
+    /// Known before a new list, and not seen in it yet.
+    unlisted: HashSet<String>,
+    tasks: JoinSet<String>,
+}
+
+impl Pods {
+    fn take(&mut self, change: watcher::Event<Pod>) {
+        match change {
+            watcher::Event::Init => {
+                self.unlisted = folder::names(&folder::pods(&self.kubelet.options.dir));
+                self.unlisted.extend(self.workers.keys().cloned());
+            }
+            watcher::Event::InitApply(pod) => {
+                self.unlisted.remove(&pod.uid().unwrap_or_default());
+                self.apply(pod);
+            }
+            watcher::Event::InitDone => {
+                for uid in std::mem::take(&mut self.unlisted) {
+                    self.gone(uid);
+                }
+            }
+            watcher::Event::Apply(pod) => self.apply(pod),
+            watcher::Event::Delete(pod) => self.gone(pod.uid().unwrap_or_default()),
+        }
+    }
+
+    fn apply(&mut self, pod: Pod) {
+        let uid = pod.uid().unwrap_or_default();
+        if let Some(worker) = self.workers.get(&uid) {
+            worker.send_replace(Some(Arc::new(pod)));
+            return;
+        }
+        let (sender, receiver) = watch::channel(Some(Arc::new(pod)));
+        self.workers.insert(uid.clone(), sender);
+        let kubelet = self.kubelet.clone();
+        self.tasks.spawn(async move {
+            worker::run(kubelet, receiver).await;
+            uid
+        });
+    }
+
+    fn gone(&mut self, uid: String) {
+        match self.workers.get(&uid) {
+            Some(worker) => drop(worker.send_replace(None)),
+            None => {
+                let dir = self.kubelet.options.dir.clone();
+                self.tasks.spawn(async move {
+                    adoption::clear(&dir, &uid).await;
+                    uid
+                });
+            }
+        }
+    }
+}

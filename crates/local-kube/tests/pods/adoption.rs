@@ -1,0 +1,61 @@
+//! A kubelet that is killed, and the next one on the same folder.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DeleteParams;
+
+use crate::cluster::{Cluster, phase, pod, state};
+
+#[tokio::test]
+async fn what_runs_goes_on_and_what_ended_is_told() {
+    let mut cluster = Cluster::new().await;
+    let until =
+        |file: &str| format!("echo once; while [ ! -e /data/{file} ]; do sleep 0.05; done; exit 7");
+    let mut pods = vec![pod("goes-on", &until("end")), pod("ends", &until("end-early"))];
+    for pod in &mut pods {
+        pod["spec"]["volumes"] = serde_json::json!([
+            { "name": "data", "persistentVolumeClaim": { "claimName": "shared" } }
+        ]);
+        pod["spec"]["containers"][0]["volumeMounts"] =
+            serde_json::json!([{ "name": "data", "mountPath": "/data" }]);
+    }
+    cluster.claim("shared").await;
+    for pod in pods {
+        cluster.run(pod, |pod| state(pod)["running"].is_object()).await;
+    }
+    cluster.kill_kubelet().await;
+    let folder = cluster.claim_folder();
+    std::fs::write(folder.join("end-early"), "").unwrap();
+    let ended = || async {
+        cluster.log("ends", &[("follow", "true")]).await.unwrap();
+    };
+    ended().await;
+    let pod: Pod = cluster.api().get("ends").await.unwrap();
+    assert_eq!(pod.status.unwrap().phase.unwrap(), "Running", "nobody has told yet");
+
+    cluster.start_kubelet();
+    let ended = cluster.wait::<Pod>("ends", phase("Failed")).await;
+    assert_eq!(state(&ended)["terminated"]["exitCode"], 7);
+    let runs: Pod = cluster.api().get("goes-on").await.unwrap();
+    assert_eq!(runs.status.unwrap().phase.unwrap(), "Running");
+    std::fs::write(folder.join("end"), "").unwrap();
+    let ended = cluster.wait::<Pod>("goes-on", phase("Failed")).await;
+    assert_eq!(state(&ended)["terminated"]["exitCode"], 7);
+    assert_eq!(cluster.log("goes-on", &[]).await.unwrap(), "once\n");
+}
+
+#[tokio::test]
+async fn a_pod_deleted_while_no_kubelet_ran_is_cleared_away() {
+    let mut cluster = Cluster::new().await;
+    cluster.run(pod("gone", "sleep 600"), |pod| state(pod)["running"].is_object()).await;
+    cluster.kill_kubelet().await;
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    cluster.api::<Pod>().delete("gone", &now).await.unwrap();
+    cluster.start_kubelet();
+    let pods = cluster.dir.join("pods");
+    let cleared = async {
+        while std::fs::read_dir(&pods).unwrap().count() > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), cleared).await.unwrap();
+}
