@@ -16,6 +16,7 @@ use std::{
     thread::available_parallelism,
 };
 
+pub use self::steps::Steps;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{Caller, Persona, Server, ToolSet};

@@ -67,6 +67,8 @@ impl LocalCluster {
         for component in components {
             controllers.spawn((component.run)(kube.client()));
         }
+        let generic = kube.clone();
+        controllers.spawn(async move { generic.run().await });
         Ok(Self { kube, _controllers: controllers })
     }
 

@@ -1,5 +1,8 @@
 //! Every component's tools in one server, and the command line over them.
 
+#[cfg(all(feature = "local", feature = "trainer"))]
+mod demo;
+
 use std::process::ExitCode;
 
 use kubeflow_mcp_core::cli::{self, Info};
@@ -13,6 +16,9 @@ pub fn run() -> ExitCode {
         name: "kubeflow-mcp",
         about: "Kubeflow for AI agents: plan, run, watch and debug machine-learning work",
         version: env!("CARGO_PKG_VERSION"),
-        commands: Vec::new(),
+        commands: vec![
+            #[cfg(all(feature = "local", feature = "trainer"))]
+            demo::extra(),
+        ],
     })
 }

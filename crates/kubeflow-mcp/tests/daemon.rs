@@ -1,5 +1,6 @@
 //! The local cluster's daemon: one for all, which comes back after any death.
 #![cfg(feature = "local")]
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 use std::{
     path::PathBuf,

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, process::ExitCode};
 
-use super::{SessionArgs, complain, say, steps::Steps, words};
+use super::{SessionArgs, Steps, complain, say, words};
 use crate::{Answer, Block, Error, Progress, ToolSet, did_you_mean};
 
 /// Call one tool, as an agent would
@@ -41,7 +41,7 @@ pub(super) async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
     let (progress, mut steps) = Progress::channel();
     let mut call = pin!(server.call(&tool, arguments, progress));
     let outcome = {
-        let mut shown = Steps::new();
+        let mut shown = Steps::new(complain);
         loop {
             tokio::select! {
                 biased;

@@ -6,23 +6,23 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Step;
 
-/// Shows steps on standard error until it is dropped.
-pub(super) enum Steps {
+/// Shows steps on standard error until it is dropped, or tells them where there is no terminal.
+pub enum Steps<F> {
     Terminal(ProgressBar),
-    Pipe(String),
+    Pipe { tell: F, last: String },
 }
 
-impl Steps {
-    pub(super) fn new() -> Self {
+impl<F: FnMut(&str)> Steps<F> {
+    pub fn new(tell: F) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::Pipe(String::new());
+            return Self::Pipe { tell, last: String::new() };
         }
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(120));
         Self::Terminal(bar)
     }
 
-    pub(super) fn show(&mut self, step: &Step) {
+    pub fn show(&mut self, step: &Step) {
         match self {
             Self::Terminal(bar) => {
                 if let Some(total) = step.total.filter(|it| *it > 0.0) {
@@ -34,16 +34,16 @@ impl Steps {
                 }
                 bar.set_message(step.message.clone());
             }
-            Self::Pipe(last) if *last != step.message => {
-                super::complain(&step.message);
+            Self::Pipe { tell, last } if *last != step.message => {
+                tell(&step.message);
                 last.clone_from(&step.message);
             }
-            Self::Pipe(_) => {}
+            Self::Pipe { .. } => {}
         }
     }
 }
 
-impl Drop for Steps {
+impl<F> Drop for Steps<F> {
     fn drop(&mut self) {
         if let Self::Terminal(bar) = self {
             bar.finish_and_clear();

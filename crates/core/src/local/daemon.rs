@@ -37,12 +37,7 @@ pub async fn run(home: &Home, sets: &[&'static ToolSet]) -> anyhow::Result<()> {
     let program = std::env::current_exe()?;
     let supervisor: Vec<OsString> = vec![program.into(), "supervise".into()];
     let cluster = LocalCluster::in_folder(sets, home.path(), supervisor)?;
-    let kube = cluster.kube().clone();
-    let answer = move |user, request| {
-        let kube = kube.clone();
-        async move { kube.answer(user, request).await }
-    };
-    let listener = local_kube::http::listen(&home.path().join("tls"), answer).await?;
+    let listener = cluster.kube().listen(&home.path().join("tls")).await?;
     home.publish(&Record::own(Build::own(sets)?), &listener.kubeconfig)?;
     tracing::info!(folder = %home.path().display(), "the local cluster is ready");
     // Whoever started us may have lost patience.
