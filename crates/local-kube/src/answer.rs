@@ -8,7 +8,7 @@ use kube::core::Status;
 use serde_json::{Value, json};
 
 use crate::{
-    ApiPath, LocalKube, UserInfo, discovery, query,
+    ApiPath, LocalKube, UserInfo, discovery, protobuf, query,
     query::Query,
     rbac::{self, Action},
     representation::Representation,
@@ -30,7 +30,7 @@ pub(crate) async fn answer(
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let path = query::decoded(parts.uri.path()).into_owned();
-    let asked = Asked { method: parts.method, path, headers: parts.headers, body };
+    let mut asked = Asked { method: parts.method, path, headers: parts.headers, body };
     let query = parts.uri.query().unwrap_or_default();
     let mut warnings = Vec::new();
     let response = match asked.answer(kube, user, query, &mut warnings).await {
@@ -53,7 +53,7 @@ struct Asked {
 
 impl Asked {
     async fn answer(
-        &self,
+        &mut self,
         kube: &LocalKube,
         user: UserInfo,
         query: &str,
@@ -62,6 +62,9 @@ impl Asked {
         if self.body.len() > MAX_BODY {
             let why = format!("limit is {MAX_BODY} bytes, the request has {}", self.body.len());
             return Err(status::too_large(why));
+        }
+        if self.header(&header::CONTENT_TYPE) == protobuf::MEDIA_TYPE && !self.body.is_empty() {
+            self.body = protobuf::read(&self.body)?.into();
         }
         let representation = Representation::accepted(self.header(&header::ACCEPT))?;
         let grants = kube.grants();
