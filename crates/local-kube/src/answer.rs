@@ -8,7 +8,7 @@ use kube::core::Status;
 use serde_json::{Value, json};
 
 use crate::{
-    ApiPath, LocalKube, UserInfo, discovery, protobuf, query,
+    ApiPath, LocalKube, UserInfo, discovery, openapi, protobuf, query,
     query::Query,
     rbac::{self, Action},
     representation::Representation,
@@ -66,14 +66,14 @@ impl Asked {
         if self.header(&header::CONTENT_TYPE) == protobuf::MEDIA_TYPE && !self.body.is_empty() {
             self.body = protobuf::read(&self.body)?.into();
         }
-        let representation = Representation::accepted(self.header(&header::ACCEPT))?;
         let grants = kube.grants();
         let user = rbac::acting_as(&grants, authenticated(user), &self.headers)?;
         let Some(path) = ApiPath::parse(&self.path) else {
             let verb = self.method.as_str().to_lowercase();
             grants.check(&user, &Action::Path { verb: &verb, path: &self.path })?;
-            return Ok(self.about_the_server(kube, representation));
+            return Ok(self.about_the_server(kube));
         };
+        let representation = Representation::accepted(self.header(&header::ACCEPT))?;
         let query = Query::parse(query)?;
         grants.check(&user, &action(&path, &self.method, &query))?;
         let kinds = kube.kinds();
@@ -152,11 +152,7 @@ impl Asked {
         Ok(render(request, representation, answer))
     }
 
-    fn about_the_server(
-        &self,
-        kube: &LocalKube,
-        representation: Representation,
-    ) -> Response<ResponseBody> {
+    fn about_the_server(&self, kube: &LocalKube) -> Response<ResponseBody> {
         if self.method != Method::GET {
             return json_response(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -165,7 +161,8 @@ impl Asked {
         }
         let kinds = kube.kinds();
         let parts: Vec<&str> = self.path.trim_matches('/').split('/').collect();
-        let aggregated = representation == Representation::Discovery;
+        let accepted = Representation::accepted(self.header(&header::ACCEPT));
+        let aggregated = accepted.is_ok_and(|it| it == Representation::Discovery);
         let value = match parts.as_slice() {
             ["healthz" | "livez" | "readyz", ..] => return text_response(StatusCode::OK, "ok"),
             ["version"] => Some(version()),
@@ -175,6 +172,9 @@ impl Asked {
             ["apis"] if aggregated => {
                 return aggregated_response(&discovery::aggregated(&kinds, false));
             }
+            ["openapi", "v3"] => Some(openapi::index(&kinds)),
+            ["openapi", "v3", "api", version] => openapi::document(&kinds, "", version),
+            ["openapi", "v3", "apis", group, version] => openapi::document(&kinds, group, version),
             ["api"] => Some(discovery::core_versions()),
             ["apis"] => Some(discovery::groups(&kinds)),
             ["api", version] => discovery::resources(&kinds, "", version),

@@ -42,6 +42,8 @@ mod kinds;
 #[cfg(feature = "cluster")]
 mod metadata;
 #[cfg(feature = "cluster")]
+mod openapi;
+#[cfg(feature = "cluster")]
 mod protobuf;
 #[cfg(feature = "cluster")]
 mod query;
