@@ -6,10 +6,14 @@ mod assembly;
 mod crds;
 mod job_set;
 mod job_set_controller;
+mod ownership;
 mod reporting;
 mod runtimes;
 mod train_job;
 mod train_job_controller;
+
+#[cfg(test)]
+mod tests;
 
 use futures::{FutureExt as _, future::BoxFuture};
 use kube::Client;

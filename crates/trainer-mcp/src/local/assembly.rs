@@ -14,11 +14,12 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::{Resource as _, ResourceExt as _, core::Status};
+use kube::{ResourceExt as _, core::Status};
 use serde_json::Value;
 
 use crate::local::{
     job_set::{JobSet, JobSetSpec, ReplicatedJob},
+    ownership::owned_by,
     train_job::{
         DATASET_INITIALIZER, MODEL_INITIALIZER, MlPolicy, NODE, Runtime, RuntimeSpec, Source,
         TRAINER, TrainJob,
@@ -76,7 +77,7 @@ pub(super) fn job_set(job: &TrainJob, runtime: &Runtime) -> Result<JobSet, Assem
         namespace: job.namespace(),
         labels: (!labels.is_empty()).then_some(labels),
         annotations: (!annotations.is_empty()).then_some(annotations),
-        owner_references: job.controller_owner_ref(&()).map(|owner| vec![owner]),
+        owner_references: owned_by(job),
         ..job_set.metadata
     };
     Ok(job_set)

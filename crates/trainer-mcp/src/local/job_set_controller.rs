@@ -18,15 +18,18 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
-    runtime::{Controller, controller::Action, events::EventType, watcher},
+    runtime::{Controller, controller::Action, watcher},
 };
 use serde_json::json;
 
 use self::plan::Plan;
 use crate::local::{
     job_set::JobSet,
-    reporting::{Failure, Reporting},
+    reporting::{Failure, Reporting, Severity},
 };
+
+/// The field manager of what the controller writes.
+const MANAGER: &str = "jobset";
 
 /// The label under which all that belongs to a JobSet is found.
 pub(super) const JOB_SET_NAME: &str = "jobset.sigs.k8s.io/jobset-name";
@@ -75,43 +78,44 @@ async fn carry_out(plan: Plan, job_set: &JobSet, reporting: &Reporting) -> Resul
     let client = reporting.client();
     let namespace = job_set.namespace().unwrap_or_default();
     let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
+    let patching = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
     for name in &plan.delete {
         let deleted = jobs.delete(name, &DeleteParams::foreground()).await;
         ignore(deleted, 404)?;
     }
     if let Some(service) = &plan.service {
         let services: Api<Service> = Api::namespaced(client.clone(), &namespace);
-        let created = services.create(&PostParams::default(), service).await;
+        let created = services.create(&writing(), service).await;
         refuse("HeadlessServiceCreationFailed", created, job_set, reporting).await?;
     }
     for claim in &plan.claims {
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
-        let created = claims.create(&PostParams::default(), claim).await;
+        let created = claims.create(&writing(), claim).await;
         refuse("PVCCreationFailed", created, job_set, reporting).await?;
     }
     for job in &plan.create {
-        let created = jobs.create(&PostParams::default(), job).await;
+        let created = jobs.create(&writing(), job).await;
         refuse("JobCreationFailed", created, job_set, reporting).await?;
     }
     for name in &plan.suspend {
         let suspend = Patch::Merge(json!({"spec": {"suspend": true}}));
-        ignore(jobs.patch(name, &PatchParams::default(), &suspend).await, 404)?;
+        ignore(jobs.patch(name, &patching, &suspend).await, 404)?;
     }
-    for (name, template) in &plan.resume {
+    for (name, resumption) in &plan.resume {
         // A Job's template may change only as long as it has no start time.
         let unstarted = Patch::Merge(json!({"status": {"startTime": null}}));
-        ignore(jobs.patch_status(name, &PatchParams::default(), &unstarted).await, 404)?;
-        let resume = Patch::Merge(json!({"spec": {"suspend": false, "template": template}}));
-        ignore(jobs.patch(name, &PatchParams::default(), &resume).await, 404)?;
+        ignore(jobs.patch_status(name, &patching, &unstarted).await, 404)?;
+        let resume = Patch::Merge(resumption);
+        ignore(jobs.patch(name, &patching, &resume).await, 404)?;
     }
     let job_sets: Api<JobSet> = Api::namespaced(client.clone(), &namespace);
     if let Some(status) = plan.status {
         // Replaced, not patched: of two controllers that count restarts, one shall lose.
         let changed = JobSet { status: Some(status), ..job_set.clone() };
-        job_sets.replace_status(&job_set.name_any(), &PostParams::default(), &changed).await?;
+        job_sets.replace_status(&job_set.name_any(), &writing(), &changed).await?;
     }
     for event in plan.events {
-        reporting.publish(job_set, event.type_, &event.reason, event.message).await;
+        reporting.publish(job_set, event.severity, &event.reason, event.message).await;
     }
     if plan.expired {
         let deleted = job_sets.delete(&job_set.name_any(), &DeleteParams::foreground()).await;
@@ -119,6 +123,10 @@ async fn carry_out(plan: Plan, job_set: &JobSet, reporting: &Reporting) -> Resul
     }
     reporting.succeeded(job_set);
     Ok(plan.again.map_or_else(Action::await_change, Action::requeue))
+}
+
+fn writing() -> PostParams {
+    PostParams { field_manager: Some(MANAGER.into()), ..Default::default() }
 }
 
 fn ignore<T>(result: kube::Result<T>, code: u16) -> kube::Result<()> {
@@ -139,7 +147,7 @@ async fn refuse<T>(
     match created {
         Err(kube::Error::Api(status)) if status.reason != "AlreadyExists" => {
             let message = status.message.clone();
-            reporting.publish(job_set, EventType::Warning, reason, message).await;
+            reporting.publish(job_set, Severity::Warning, reason, message).await;
             Err(kube::Error::Api(status).into())
         }
         other => Ok(ignore(other, 409)?),

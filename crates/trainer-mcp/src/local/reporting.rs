@@ -3,17 +3,21 @@
 use std::{
     collections::HashMap,
     fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use kube::{
-    Client, Resource, ResourceExt as _,
-    runtime::{
-        controller::Action,
-        events::{Event, EventType, Recorder, Reporter},
-    },
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::core::v1::{Event, EventSeries},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    api::{Patch, PatchParams, PostParams},
+    runtime::controller::Action,
+};
+use serde_json::json;
 
 use crate::local::assembly::AssemblyError;
 
@@ -40,48 +44,110 @@ fn words(error: &kube::Error) -> String {
     }
 }
 
-pub(super) struct Reporting {
-    client: Client,
-    recorder: Recorder,
-    /// The failures in a row of each object that has failed last.
-    failures: Mutex<HashMap<String, u32>>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Severity {
+    Normal,
+    Warning,
 }
 
+pub(super) struct Reporting {
+    client: Client,
+    controller: &'static str,
+    /// The failures in a row of each object that has failed last.
+    failures: Mutex<HashMap<String, u32>>,
+    /// The events written so far, by what they say, with how often it was said.
+    reported: Mutex<HashMap<Report, (String, i32)>>,
+}
+
+/// The object's uid, the reason and the message.
+type Report = (String, String, String);
+
+/// After so many different events their counts begin anew.
+const REMEMBERED: usize = 1024;
+
 impl Reporting {
-    pub(super) fn new(client: Client, controller: &str) -> Self {
-        let reporter =
-            Reporter { controller: controller.to_owned(), instance: Some(controller.to_owned()) };
-        let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, recorder, failures: Mutex::default() }
+    pub(super) fn new(client: Client, controller: &'static str) -> Self {
+        Self { client, controller, failures: Mutex::default(), reported: Mutex::default() }
     }
 
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Records an event. A failure to do so must not stop the work.
+    /// Records an event, or that it happened again. A failure to do so must not stop the work.
     pub(super) async fn publish<K: Resource<DynamicType = ()>>(
         &self,
         object: &K,
-        type_: EventType,
+        severity: Severity,
         reason: &str,
         message: String,
     ) {
-        let event = Event {
-            type_,
-            reason: reason.to_owned(),
-            note: Some(message),
-            action: "Reconciling".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
+        let report = (key(object), reason.to_owned(), message);
+        if let Err(error) = self.write(object, severity, report).await {
             tracing::warn!(%error, reason, "an event was not recorded");
         }
     }
 
+    /// Writes an event in the form of `events.k8s.io`: with a time and a series, in place of a
+    /// first and a last time.
+    async fn write<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+        severity: Severity,
+        report: Report,
+    ) -> kube::Result<()> {
+        let namespace = object.namespace().unwrap_or_else(|| "default".into());
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let now = MicroTime(Timestamp::now());
+        let known = lock(&self.reported).get(&report).cloned();
+        let (name, count) = known.unwrap_or_else(|| {
+            let name = format!("{}.{:x}", object.name_any(), now.0.as_nanosecond());
+            (name, 0)
+        });
+        let count = count + 1;
+        if count > 1 {
+            let series = EventSeries { count: Some(count), last_observed_time: Some(now.clone()) };
+            let again = Patch::Merge(json!({"series": series}));
+            match events.patch(&name, &PatchParams::default(), &again).await {
+                // Events expire. Then it is told as if for the first time.
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                other => {
+                    self.remember(report, name, count);
+                    return other.map(|_| ());
+                }
+            }
+        }
+        let event = Event {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                namespace: Some(namespace),
+                ..Default::default()
+            },
+            involved_object: object.object_ref(&()),
+            type_: Some(format!("{severity:?}")),
+            reason: Some(report.1.clone()),
+            message: Some(report.2.clone()),
+            action: Some("Reconciling".into()),
+            event_time: Some(now),
+            reporting_component: Some(self.controller.into()),
+            reporting_instance: Some(self.controller.into()),
+            ..Default::default()
+        };
+        events.create(&PostParams::default(), &event).await?;
+        self.remember(report, name, 1);
+        Ok(())
+    }
+
+    fn remember(&self, report: Report, name: String, count: i32) {
+        let mut reported = lock(&self.reported);
+        if reported.len() >= REMEMBERED {
+            reported.clear();
+        }
+        reported.insert(report, (name, count));
+    }
+
     pub(super) fn succeeded<K: Resource<DynamicType = ()>>(&self, object: &K) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.remove(&key(object));
+        lock(&self.failures).remove(&key(object));
     }
 
     /// What to do after a failure: the error policy of a `kube` controller.
@@ -93,12 +159,16 @@ impl Reporting {
         if matches!(error, Failure::Kubernetes(kube::Error::Api(status)) if status.code == 409) {
             return Action::requeue(FIRST_WAIT);
         }
-        let mut failures = reporting.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = lock(&reporting.failures);
         let failed = failures.entry(key(&*object)).or_default();
         let wait = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(*failed)).min(LONGEST_WAIT);
         *failed += 1;
         Action::requeue(wait)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn key<K: Resource<DynamicType = ()>>(object: &K) -> String {

@@ -26,7 +26,7 @@ pub(super) async fn get(
     api.get_opt(&reference.name).await
 }
 
-fn resource(kind: &str) -> ApiResource {
+pub(super) fn resource(kind: &str) -> ApiResource {
     let plural = format!("{}s", kind.to_lowercase());
     ApiResource {
         group: GROUP.into(),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams},
-    runtime::{Controller, controller::Action, events::EventType, watcher},
+    runtime::{Controller, controller::Action, watcher},
 };
 use serde_json::json;
 
@@ -19,7 +19,7 @@ use crate::{
     local::{
         assembly,
         job_set::JobSet,
-        reporting::{Failure, Reporting},
+        reporting::{Failure, Reporting, Severity},
         train_job::{CONTROLLER, TrainJob},
     },
 };
@@ -113,7 +113,7 @@ async fn report(job: &TrainJob, failure: &Failure, reporting: &Reporting) {
     }
     let message = format!("TrainJob resources reconciliation failed: {message}");
     let name = "TrainJobResourcesCreationFailed";
-    reporting.publish(job, EventType::Warning, name, message).await;
+    reporting.publish(job, Severity::Warning, name, message).await;
 }
 
 async fn delete(job_sets: &Api<JobSet>, name: &str) -> Result<(), Failure> {
@@ -133,7 +133,8 @@ async fn write_status(
     let new = shown(status);
     if new != shown(&before) {
         let patch = Patch::Merge(&new);
-        jobs.patch_status(&job.name_any(), &PatchParams::default(), &patch).await?;
+        let params = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
+        jobs.patch_status(&job.name_any(), &params, &patch).await?;
     }
     Ok(())
 }

@@ -24,9 +24,9 @@ const CHANGEABLE: [(&str, &str); 5] = [
 ];
 
 pub(super) async fn admit(admission: &mut Admission, client: &Client) -> Verdict {
-    if admission.operation == Operation::Create {
-        default(&mut admission.object["spec"]);
-    }
+    // On changes too: the Trainer applies its JobSet anew without the defaults of claims, which may
+    // not change.
+    default(&mut admission.object["spec"]);
     let object = &admission.object;
     invalid(
         "JobSet",
@@ -66,7 +66,8 @@ fn default(spec: &mut Value) {
     let network = absent(spec, "network", json!({}));
     absent(network, "enableDNSHostnames", true.into());
     absent(network, "publishNotReadyAddresses", true.into());
-    for job in spec["replicatedJobs"].as_array_mut().into_iter().flatten() {
+    let jobs = spec.get_mut("replicatedJobs").and_then(Value::as_array_mut);
+    for job in jobs.into_iter().flatten() {
         let job = absent(&mut job["template"], "spec", json!({}));
         absent(job, "completionMode", "Indexed".into());
         absent(&mut job["template"]["spec"], "restartPolicy", "OnFailure".into());

@@ -310,13 +310,13 @@ fn reserved(env: &[EnvVar], names: &[&str]) -> Option<StatusCause> {
 /// Writes into each patch when it was last changed.
 fn stamp_patches(object: &mut Value, old: &Value) {
     let now = json!(Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    let Some(patches) = object["spec"]["runtimePatches"].as_array_mut() else { return };
+    let patches = object.pointer_mut("/spec/runtimePatches").and_then(Value::as_array_mut);
     let without_time = |patch: &Value| {
         let mut patch = patch.clone();
         patch.as_object_mut().map(|patch| patch.remove("time"));
         patch
     };
-    for patch in patches {
+    for patch in patches.into_iter().flatten() {
         let old =
             items(&old["spec"]["runtimePatches"]).find(|old| old["manager"] == patch["manager"]);
         match old {

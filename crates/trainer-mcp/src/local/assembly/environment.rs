@@ -109,24 +109,7 @@ pub(crate) fn gpus(resources: &ResourceRequirements) -> i64 {
 
 /// A quantity rounded up to a whole number.
 fn whole(quantity: &Quantity) -> i64 {
-    let text = quantity.0.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+'));
-    let (number, suffix) = text.split_at(end.unwrap_or(text.len()));
-    let scale = match suffix {
-        "" => 1.0,
-        "n" => 1e-9,
-        "u" => 1e-6,
-        "m" => 1e-3,
-        "k" => 1e3,
-        "M" => 1e6,
-        "G" => 1e9,
-        "Ki" => 1024.0,
-        "Mi" => 1024.0 * 1024.0,
-        "Gi" => 1024.0 * 1024.0 * 1024.0,
-        // An exponent, or a scale in which no one counts processors.
-        _ => return text.parse::<f64>().map_or(0, |number| number.ceil() as i64),
-    };
-    number.parse::<f64>().map_or(0, |number| (number * scale).ceil() as i64)
+    local_kube::quantity::Quantity::parse(&quantity.0).map_or(0, |quantity| quantity.units())
 }
 
 fn completion_index(name: &str) -> EnvVar {
@@ -136,25 +119,4 @@ fn completion_index(name: &str) -> EnvVar {
     };
     let source = EnvVarSource { field_ref: Some(field), ..Default::default() };
     EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities_round_up_to_whole_numbers() {
-        for (text, expected) in [
-            ("2", 2),
-            ("500m", 1),
-            ("1500m", 2),
-            ("0", 0),
-            ("1k", 1000),
-            ("2e0", 2),
-            ("x", 0),
-            ("1.5", 2),
-        ] {
-            assert_eq!(whole(&Quantity(text.into())), expected, "{text}");
-        }
-    }
 }

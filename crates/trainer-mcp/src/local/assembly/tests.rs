@@ -79,6 +79,7 @@ fn a_job_becomes_a_job_set_that_it_owns() {
             "ownerReferences": [
               {
                 "apiVersion": "trainer.kubeflow.org/v1alpha1",
+                "blockOwnerDeletion": true,
                 "controller": true,
                 "kind": "TrainJob",
                 "name": "hello",

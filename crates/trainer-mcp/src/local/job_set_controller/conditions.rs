@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::runtime::events::EventType;
 
-use crate::local::job_set::JobSetStatus;
+use crate::local::{job_set::JobSetStatus, reporting::Severity};
 
 /// A status that is being worked out, and what is to be reported of it.
 pub(super) struct Recorder {
@@ -15,7 +14,7 @@ pub(super) struct Recorder {
 
 #[derive(Debug)]
 pub(super) struct Report {
-    pub(super) type_: EventType,
+    pub(super) severity: Severity,
     pub(super) reason: String,
     pub(super) message: String,
 }
@@ -33,55 +32,55 @@ impl Recorder {
 
     pub(super) fn complete(&mut self) {
         let message = "jobset completed successfully";
-        self.set(EventType::Normal, "Completed", true, "AllJobsCompleted", message);
+        self.set(Severity::Normal, "Completed", true, "AllJobsCompleted", message);
         self.restarted("JobSetCompleted", message);
         self.status.terminal_state = "Completed".into();
     }
 
     pub(super) fn fail(&mut self, reason: &str, message: &str) {
-        self.set(EventType::Warning, "Failed", true, reason, message);
+        self.set(Severity::Warning, "Failed", true, reason, message);
         self.restarted("JobSetFailed", "jobset failed");
         self.status.terminal_state = "Failed".into();
     }
 
     pub(super) fn suspend(&mut self) {
         let message = "jobset is suspended";
-        self.set(EventType::Normal, "Suspended", true, "SuspendedJobs", message);
+        self.set(Severity::Normal, "Suspended", true, "SuspendedJobs", message);
         self.restarted("JobSetSuspended", message);
     }
 
     pub(super) fn resume(&mut self) {
-        self.set(EventType::Normal, "Suspended", false, "ResumeJobs", "jobset is resumed");
+        self.set(Severity::Normal, "Suspended", false, "ResumeJobs", "jobset is resumed");
     }
 
     pub(super) fn restart(&mut self, reason: &str, message: &str) {
-        self.set(EventType::Warning, RESTARTING, true, reason, message);
+        self.set(Severity::Warning, RESTARTING, true, reason, message);
     }
 
     /// A restart is over, if one was under way.
     pub(super) fn restarted(&mut self, reason: &str, message: &str) {
-        self.set(EventType::Normal, RESTARTING, false, reason, message);
+        self.set(Severity::Normal, RESTARTING, false, reason, message);
     }
 
     pub(super) fn start_in_order(&mut self) {
         let message = "in order startup policy is in progress";
         let reason = "InOrderStartupPolicyInProgress";
-        self.set(EventType::Normal, IN_PROGRESS, true, reason, message);
+        self.set(Severity::Normal, IN_PROGRESS, true, reason, message);
     }
 
     pub(super) fn started_in_order(&mut self) {
         let message = "in order startup policy has completed";
         let reason = "InOrderStartupPolicyCompleted";
-        self.set(EventType::Normal, COMPLETED, true, reason, message);
+        self.set(Severity::Normal, COMPLETED, true, reason, message);
     }
 
-    pub(super) fn report(&mut self, type_: EventType, reason: &str, message: &str) {
-        self.events.push(Report { type_, reason: reason.into(), message: message.into() });
+    pub(super) fn report(&mut self, severity: Severity, reason: &str, message: &str) {
+        self.events.push(Report { severity, reason: reason.into(), message: message.into() });
     }
 
     /// Sets a condition and reports it, if that changes anything. A condition that was never true
     /// is not made false.
-    fn set(&mut self, type_: EventType, name: &str, holds: bool, reason: &str, message: &str) {
+    fn set(&mut self, severity: Severity, name: &str, holds: bool, reason: &str, message: &str) {
         let status = if holds { "True" } else { "False" };
         let mut changed = false;
         if holds && matches!(name, IN_PROGRESS | COMPLETED) {
@@ -118,7 +117,7 @@ impl Recorder {
             None => {}
         }
         if changed {
-            self.report(type_, reason, message);
+            self.report(severity, reason, message);
         }
     }
 }

@@ -1,11 +1,14 @@
 //! What a failed Job means for its JobSet.
 
 use k8s_openapi::api::batch::v1::Job;
-use kube::{ResourceExt as _, runtime::events::EventType};
+use kube::ResourceExt as _;
 use regex::Regex;
 
 use super::{conditions::Recorder, jobs, plan::condition};
-use crate::local::job_set::{FailurePolicyRule, JobSet};
+use crate::local::{
+    job_set::{FailurePolicyRule, JobSet},
+    reporting::Severity,
+};
 
 /// Ends the JobSet, or counts a restart, which makes the next look delete this run's Jobs.
 pub(super) fn respond(job_set: &JobSet, failed: &[&Job], recorder: &mut Recorder) {
@@ -40,7 +43,7 @@ pub(super) fn respond(job_set: &JobSet, failed: &[&Job], recorder: &mut Recorder
                 format!("FailurePolicy_{}", rule.name)
             });
             recorder.restart(&cause, &message);
-            recorder.report(EventType::Warning, &reason, &message);
+            recorder.report(Severity::Warning, &reason, &message);
         }
     }
 }

@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{
-        PersistentVolumeClaim, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Service,
-        ServiceSpec, Volume,
+        PersistentVolumeClaim, PersistentVolumeClaimVolumeSource, Service, ServiceSpec, Volume,
     },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::JOB_SET_NAME;
-use crate::local::job_set::{JobSet, ReplicatedJob};
+use crate::local::{
+    job_set::{JobSet, ReplicatedJob},
+    ownership::owned_by,
+};
 
 pub(super) const REPLICATED_JOB: &str = "jobset.sigs.k8s.io/replicatedjob-name";
 pub(super) const RESTART_ATTEMPT: &str = "jobset.sigs.k8s.io/restart-attempt";
@@ -54,20 +57,30 @@ pub(super) fn job(job_set: &JobSet, replicated: &ReplicatedJob, index: i32, rest
     Job { metadata, spec: Some(spec), status: None }
 }
 
-/// The template of a suspended Job with what may have been changed in the JobSet since.
-pub(super) fn resumed(job: &Job, replicated: &ReplicatedJob) -> PodTemplateSpec {
-    let mut template = job.spec.clone().unwrap_or_default().template;
-    let Some(new) = replicated.pod_template() else { return template };
-    let metadata = template.metadata.get_or_insert_default();
-    let new_metadata = new.metadata.clone().unwrap_or_default();
-    extend(&mut metadata.labels, new_metadata.labels);
-    extend(&mut metadata.annotations, new_metadata.annotations);
-    let pod = template.spec.get_or_insert_default();
-    let new_pod = new.spec.clone().unwrap_or_default();
-    extend(&mut pod.node_selector, new_pod.node_selector);
-    add_missing(&mut pod.tolerations, new_pod.tolerations);
-    add_missing(&mut pod.scheduling_gates, new_pod.scheduling_gates);
-    template
+/// What to merge into a suspended Job so that it goes on, with what may have been changed in the
+/// JobSet's template since.
+pub(super) fn resumption(job: &Job, replicated: &ReplicatedJob) -> Value {
+    let old = job.spec.clone().unwrap_or_default().template.spec.unwrap_or_default();
+    let new = replicated.pod_template().cloned().unwrap_or_default();
+    let metadata = new.metadata.unwrap_or_default();
+    let pod = new.spec.unwrap_or_default();
+    let (mut tolerations, mut gates) = (old.tolerations, old.scheduling_gates);
+    add_missing(&mut tolerations, pod.tolerations);
+    add_missing(&mut gates, pod.scheduling_gates);
+    json!({"spec": {
+        "suspend": false,
+        "template": {
+            "metadata": {
+                "labels": metadata.labels.unwrap_or_default(),
+                "annotations": metadata.annotations.unwrap_or_default(),
+            },
+            "spec": {
+                "nodeSelector": pod.node_selector.unwrap_or_default(),
+                "tolerations": tolerations,
+                "schedulingGates": gates,
+            },
+        },
+    }})
 }
 
 /// The Service under whose name the Pods find each other.
@@ -176,7 +189,7 @@ fn mark(metadata: &mut ObjectMeta, marks: &BTreeMap<String, String>) {
 fn owned(job_set: &JobSet) -> ObjectMeta {
     ObjectMeta {
         namespace: job_set.namespace(),
-        owner_references: job_set.controller_owner_ref(&()).map(|owner| vec![owner]),
+        owner_references: owned_by(job_set),
         ..Default::default()
     }
 }

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobCondition, JobStatus},
-        core::v1::{PersistentVolumeClaim, PodTemplateSpec, Service},
+        core::v1::{PersistentVolumeClaim, Service},
     },
     apimachinery::pkg::apis::meta::v1::Condition,
 };
 use kube::ResourceExt as _;
+use serde_json::Value;
 
 use super::{
     conditions::{Recorder, Report},
@@ -25,8 +26,8 @@ pub(super) struct Plan {
     pub(super) claims: Vec<PersistentVolumeClaim>,
     pub(super) create: Vec<Job>,
     pub(super) suspend: Vec<String>,
-    /// The Jobs to resume, with the template that may have changed while they were suspended.
-    pub(super) resume: Vec<(String, PodTemplateSpec)>,
+    /// The Jobs to resume, with what is to be merged into them.
+    pub(super) resume: Vec<(String, Value)>,
     /// The new status, if it differs.
     pub(super) status: Option<JobSetStatus>,
     pub(super) events: Vec<Report>,
@@ -132,7 +133,7 @@ fn resume(job_set: &JobSet, children: &Children<'_>, recorder: &mut Recorder, pl
         let own = children.active.iter().filter(|job| {
             is_suspended(job) && job.labels().get(jobs::REPLICATED_JOB) == Some(&replicated.name)
         });
-        plan.resume.extend(own.map(|job| (job.name_any(), jobs::resumed(job, replicated))));
+        plan.resume.extend(own.map(|job| (job.name_any(), jobs::resumption(job, replicated))));
         if job_set.in_order() {
             return;
         }

@@ -2,13 +2,14 @@
 
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
-    Api, Client, Resource as _, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{Patch, PatchParams},
 };
 use serde_json::Value;
 
 use super::MANAGER;
 use crate::local::{
+    ownership::owned_by,
     reporting::Failure,
     runtimes,
     train_job::{Runtime, TrainJob},
@@ -46,7 +47,7 @@ pub(super) async fn runtime_of(job: &TrainJob, client: &Client) -> Result<Runtim
         metadata: ObjectMeta {
             name: Some(name.clone()),
             namespace: Some(namespace),
-            owner_references: job.controller_owner_ref(&()).map(|owner| vec![owner]),
+            owner_references: owned_by(job),
             ..Default::default()
         },
         data: Some([(KEY.to_owned(), yaml)].into()),
