@@ -5,7 +5,10 @@ use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::pods::{Member, Trouble};
+use workloads::{
+    events::when,
+    pods::{Member, Trouble},
+};
 
 use crate::api::{JobStatus, TrainJob};
 
@@ -137,12 +140,14 @@ fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> J
 
 /// Nothing is known of its parts yet: is that a matter of time?
 fn unreconciled(job: &TrainJob, events: &[Event], now: Timestamp) -> Judgement {
+    let born = job.creation_timestamp().map(|at| at.0);
     let of_this_job = |it: &&Event| {
         it.reason.as_deref() == Some(CREATION_FAILED)
             && it.involved_object.name == job.metadata.name
             && (it.involved_object.uid.is_none() || it.involved_object.uid == job.metadata.uid)
+            && when(it) >= born
     };
-    if let Some(event) = events.iter().rfind(of_this_job) {
+    if let Some(event) = events.iter().filter(of_this_job).max_by_key(|it| when(it)) {
         return (Phase::CreationFailed, event.reason.clone(), event.message.clone());
     }
     let age = job.creation_timestamp().map(|at| now.duration_since(at.0));

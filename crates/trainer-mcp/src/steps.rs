@@ -118,11 +118,15 @@ pub async fn pods(caller: &Caller, job: &TrainJob) -> Result<Option<Vec<Member>>
     }
 }
 
-/// The newest Pod of each rank. A Pod older than the job belongs to a former job of that name.
+/// The newest Pod of each rank.
 pub fn members(job: &TrainJob, pods: &[Pod]) -> Vec<Member> {
-    let own =
-        |it: &Member| it.created.as_ref().map(|at| at.0) >= job.creation_timestamp().map(|at| at.0);
-    newest(pods.iter().map(|it| Member::of(it, LABELS)).filter(own))
+    newest(pods.iter().filter_map(|it| member(job, it)))
+}
+
+/// The Pod, unless it is older than the job: then it belongs to a former job of that name.
+pub fn member(job: &TrainJob, pod: &Pod) -> Option<Member> {
+    let born = job.creation_timestamp().map(|at| at.0);
+    Some(Member::of(pod, LABELS)).filter(|it| it.created.as_ref().map(|at| at.0) >= born)
 }
 
 /// What the SDK calls the Pod of this rank. With MPI the launcher is the first node.
@@ -154,9 +158,13 @@ pub fn place(job: &TrainJob, step: &str) -> Option<Place> {
 
 /// What can be asked for by name: `node-0 … node-3, model-initializer`.
 pub fn names(job: &TrainJob) -> String {
-    let nodes = job.spec.trainer.as_ref().and_then(|it| it.num_nodes).unwrap_or(1).max(1);
-    let last = nodes - 1;
-    let nodes = if last == 0 { "node-0".to_owned() } else { format!("node-0 … node-{last}") };
+    // A launcher comes on top, or does not; a job that says nothing leaves it to its runtime.
+    let known = job.spec.trainer.as_ref().and_then(|it| it.num_nodes);
+    let nodes = match known.filter(|_| !has_launcher(job)) {
+        None => "node-0 …".to_owned(),
+        Some(..=1) => "node-0".to_owned(),
+        Some(many) => format!("node-0 … node-{}", many - 1),
+    };
     let groups = job.status.iter().flat_map(|it| &it.jobs_status).map(|it| it.name.clone());
     let others = groups.filter(|it| it != "node" && it != "launcher");
     std::iter::once(nodes).chain(others).collect::<Vec<_>>().join(", ")

@@ -136,9 +136,11 @@ impl WaitForTraining {
             if let Some(outcome) = watched.outcome(&standing, &self.target_statuses) {
                 return Ok(outcome);
             }
-            let elapsed = start.elapsed().as_secs_f64() / f64::from(self.timeout_seconds);
-            let (done, total) = watched.done(elapsed);
-            caller.progress(done, total, &watched.line(&standing)).await;
+            if caller.wants_progress() {
+                let elapsed = start.elapsed().as_secs_f64() / f64::from(self.timeout_seconds);
+                let (done, total) = watched.done(elapsed);
+                caller.progress(done, total, &watched.line(&standing)).await;
+            }
 
             if !has_pods(&standing) {
                 pods = None;

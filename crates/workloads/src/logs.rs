@@ -66,8 +66,8 @@ pub enum Source {
 const WINDOW_LINES: i64 = 100_000;
 const WINDOW_BYTES: i64 = 32 << 20;
 const READ_WITHIN: Duration = Duration::from_secs(30);
-/// About 1,500 tokens; who asks for more lines than the default gets more, up to the second bound.
-const CHARACTERS: usize = 5_000;
+/// At most 1,800 tokens; who asks for more lines than a hundred gets more, up to the second bound.
+const CHARACTERS: usize = 4_000;
 const MOST_CHARACTERS: usize = 24_000;
 
 /// The container that is meant: the one asked for, or `usual`, or the only sensible one.
@@ -155,7 +155,7 @@ async fn window<'a>(
             Err(error) => return Err(error.into()),
         };
         let tail = query.tail as usize;
-        let characters = (tail * 50).clamp(CHARACTERS, MOST_CHARACTERS);
+        let characters = (tail * 40).clamp(CHARACTERS, MOST_CHARACTERS);
         let mut excerpt = Excerpt::new(query.search.as_ref(), tail, characters);
         let end = drain(stream, &mut excerpt).await;
         if end == End::Limit && lines > 1 {

@@ -129,7 +129,8 @@ fn hundreds_of_nodes_are_a_few_rows() {
               "free": "18626.6Gi"
             }
           }
-        }"#]].assert_eq(&text);
+        }"#]]
+    .assert_eq(&text);
 }
 
 #[test]

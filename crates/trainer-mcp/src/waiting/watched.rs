@@ -14,7 +14,7 @@ use super::{Outcome, Target};
 use crate::{
     api::TrainJob,
     phase::{Phase, Standing},
-    steps::{self, LABELS},
+    steps,
 };
 
 /// A job under watch.
@@ -51,11 +51,12 @@ impl Watched {
     pub(super) fn hear_of_pod(&mut self, change: Change<Pod>) {
         match change {
             Change::All(all) => {
-                let all = all.iter().map(|it| (it.name_any(), Member::of(it, LABELS)));
-                self.pods = all.collect();
+                let own = |it: &Pod| Some((it.name_any(), steps::member(&self.job, it)?));
+                self.pods = all.iter().filter_map(own).collect();
             }
             Change::Seen(pod) => {
-                self.pods.insert(pod.name_any(), Member::of(&pod, LABELS));
+                let own = steps::member(&self.job, &pod);
+                self.pods.extend(own.map(|it| (pod.name_any(), it)));
             }
             Change::Gone(pod) => {
                 self.pods.remove(&pod.name_any());
