@@ -30,10 +30,10 @@ pub(crate) async fn answer(
 ) -> Response<ResponseBody> {
     let (parts, body) = request.into_parts();
     let path = query::decoded(parts.uri.path()).into_owned();
-    let mut asked = Asked { method: parts.method, path, headers: parts.headers, body };
-    let query = parts.uri.query().unwrap_or_default();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let mut asked = Asked { method: parts.method, path, query, headers: parts.headers, body };
     let mut warnings = Vec::new();
-    let response = match asked.answer(kube, user, query, &mut warnings).await {
+    let response = match asked.answer(kube, user, &mut warnings).await {
         Ok(response) => response,
         Err(status) => {
             let code =
@@ -47,6 +47,7 @@ pub(crate) async fn answer(
 struct Asked {
     method: Method,
     path: String,
+    query: String,
     headers: HeaderMap,
     body: Bytes,
 }
@@ -56,7 +57,6 @@ impl Asked {
         &mut self,
         kube: &LocalKube,
         user: UserInfo,
-        query: &str,
         warnings: &mut Vec<String>,
     ) -> Result<Response<ResponseBody>> {
         if self.body.len() > MAX_BODY {
@@ -74,7 +74,7 @@ impl Asked {
             return Ok(self.about_the_server(kube));
         };
         let representation = Representation::accepted(self.header(&header::ACCEPT))?;
-        let query = Query::parse(query)?;
+        let query = Query::parse(&self.query)?;
         grants.check(&user, &action(&path, &self.method, &query))?;
         let kinds = kube.kinds();
         let Some(kind) = kinds.get(path.group, path.version, path.plural) else {
@@ -145,6 +145,10 @@ impl Asked {
         representation: Representation,
     ) -> Result<Response<ResponseBody>> {
         let answer = match (self.method.as_str(), request.subresource.as_deref()) {
+            ("GET", Some("log")) => {
+                let log = verbs::log(kube, request, &self.query).await?;
+                return Ok(stream_response("text/plain", log));
+            }
             ("POST", Some("binding")) => verbs::bind(kube, request, &self.body)?,
             ("POST", Some("eviction")) => verbs::evict(kube, request, &self.body).await?,
             _ => return Err(status::method_not_allowed()),

@@ -74,6 +74,7 @@ struct Cluster {
     kinds: RwLock<Arc<Kinds>>,
     grants: RwLock<Option<Arc<Grants>>>,
     admit: Vec<Admit>,
+    pods: Option<PathBuf>,
     client: OnceLock<kube::Client>,
 }
 
@@ -88,6 +89,7 @@ impl LocalKube {
             kinds: RwLock::default(),
             grants: RwLock::default(),
             admit: options.admit,
+            pods: options.pods,
             client: OnceLock::new(),
         }));
         kube.written(CRDS);
@@ -178,6 +180,11 @@ impl LocalKube {
 
     pub(crate) fn admit(&self) -> &[Admit] {
         &self.0.admit
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn pods(&self) -> Option<&Path> {
+        self.0.pods.as_deref()
     }
 
     /// The roles and bindings of now.

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 pub(crate) use self::{
     create::{create, install, review},
     delete::{delete, delete_collection},
-    pods::{bind, evict},
+    pods::{bind, evict, log},
     read::{get, list, version},
     update::{apply_patch, update},
 };

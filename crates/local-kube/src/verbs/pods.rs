@@ -1,6 +1,14 @@
-//! What only Pods know: being bound to a Node, and being evicted.
+//! What only Pods know: being bound to a Node, being evicted, and their logs.
 
+use std::io;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
 use http::StatusCode;
+#[cfg(unix)]
+use k8s_openapi::api::core::v1::Pod;
+#[cfg(unix)]
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{Answer, Request, delete, lost};
@@ -9,6 +17,13 @@ use crate::{
     status::{self, Result, cause},
     store::Expect,
 };
+#[cfg(unix)]
+use crate::{
+    kubelet::{self, LogQuery},
+    query,
+};
+
+pub(crate) type Log = BoxStream<'static, io::Result<Bytes>>;
 
 /// `POST pods/NAME/binding`, as schedulers do.
 pub(crate) fn bind(kube: &LocalKube, request: &Request, body: &[u8]) -> Result<Answer> {
@@ -54,6 +69,24 @@ pub(crate) async fn evict(kube: &LocalKube, request: &mut Request, body: &[u8]) 
     };
     delete(kube, request, &options).await?;
     Ok(Answer::Json(StatusCode::CREATED, success()))
+}
+
+/// `GET pods/NAME/log`, read from the kubelet's folder.
+#[cfg(unix)]
+pub(crate) async fn log(kube: &LocalKube, request: &Request, query: &str) -> Result<Log> {
+    let pairs: Vec<(String, String)> = query::pairs(query).collect();
+    let query = LogQuery::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    let (_, object) = request.stored(kube)?;
+    let pod = Pod::deserialize(&object.value).map_err(status::internal)?;
+    match kube.pods() {
+        Some(folder) => kubelet::read_log(folder, &pod, &query).await,
+        None => Err(status::internal("no kubelet of this cluster runs pods")),
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) async fn log(_: &LocalKube, _: &Request, _: &str) -> Result<Log> {
+    Err(status::internal("pods do not run on this system"))
 }
 
 fn success() -> Value {
