@@ -107,3 +107,6 @@ impl Status {
 fn twenty() -> usize {
     20
 }
+
+#[cfg(all(test, feature = "local"))]
+mod tests;

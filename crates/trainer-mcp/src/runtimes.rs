@@ -249,3 +249,6 @@ fn steps(runtime: &Runtime) -> Vec<Step> {
 fn twenty() -> usize {
     20
 }
+
+#[cfg(all(test, feature = "local"))]
+mod tests;

@@ -179,3 +179,6 @@ impl Tool for RunCustomTraining {
         })
     }
 }
+
+#[cfg(all(test, feature = "local"))]
+mod tests;

@@ -171,7 +171,7 @@ fn is_pinned(image: &str) -> bool {
     name.contains(':') || name.contains('@')
 }
 
-/// What admission has changed or added, as `path = value`.
+/// What admission has changed or added, as `path = value`; that it stamps patches says nothing.
 pub(super) fn set_by_cluster(sent: &Value, stored: &Value) -> Vec<String> {
     let mut changes = Vec::new();
     compare("spec", &sent["spec"], &stored["spec"], &mut changes);
@@ -196,7 +196,7 @@ fn compare(path: &str, sent: &Value, stored: &Value, changes: &mut Vec<String>) 
     match (sent, stored) {
         (sent, stored) if sent == stored => {}
         (sent, Value::Object(fields)) if sent.is_object() || fields.len() < 4 => {
-            for (field, value) in fields {
+            for (field, value) in fields.iter().filter(|(field, _)| *field != "time") {
                 compare(&format!("{path}.{field}"), &sent[field], value, changes);
             }
         }
