@@ -1,8 +1,12 @@
 //! Jobs in a cluster in the process, as an agent finds and changes them.
 
 use expect_test::{Expect, expect};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::{Api, ResourceExt as _, api::PostParams};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use kube::{
+    Api, ResourceExt as _,
+    api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
+    runtime::wait::await_condition,
+};
 use kubeflow_mcp_core::testing::Cluster;
 use serde_json::{Value, json};
 
@@ -47,7 +51,23 @@ fn check(mut answer: Value, expected: Expect) {
 #[tokio::test]
 async fn jobs_are_listed_and_filtered() {
     let cluster = cluster().await;
-    check(cluster.call::<ListTrainingJobs>(json!({})).await, expect![""]);
+    check(
+        cluster.call::<ListTrainingJobs>(json!({})).await,
+        expect![[r#"
+        {
+          "jobs": [
+            {
+              "created": "…",
+              "name": "mnist",
+              "nodes": 2,
+              "phase": "Suspended",
+              "runtime": "python"
+            }
+          ],
+          "order": "newest-first",
+          "total": 1
+        }"#]],
+    );
     let none = cluster.call::<ListTrainingJobs>(json!({"runtime": "torch"})).await;
     assert_eq!((&none["jobs"], &none["total"]), (&json!([]), &json!(0)));
     let one = cluster.call::<ListTrainingJobs>(json!({"status": "Suspended"})).await;
@@ -88,13 +108,49 @@ async fn pages_follow_each_other() {
 async fn a_job_is_shown() {
     let cluster = cluster().await;
     let job: Api<TrainJob> = Api::default_namespaced(cluster.client());
-    kube::runtime::wait::await_condition(job, "mnist", |it: Option<&TrainJob>| {
+    await_condition(job, "mnist", |it: Option<&TrainJob>| {
         it.is_some_and(|it| it.condition("Suspended").is_some())
     })
     .await
     .expect("the controller suspends it");
-    check(cluster.call::<GetTrainingJob>(json!({"name": "mnist"})).await, expect![""]);
-    check(cluster.call::<GetTrainingJob>(json!({"name": "absent"})).await, expect![""]);
+    check(
+        cluster.call::<GetTrainingJob>(json!({"name": "mnist"})).await,
+        expect![[r#"
+        {
+          "args": [
+            "--lr=0.1"
+          ],
+          "conditions": [
+            {
+              "at": "…",
+              "reason": "Suspended",
+              "status": "True",
+              "type": "Suspended"
+            }
+          ],
+          "created": "…",
+          "groups": [],
+          "name": "mnist",
+          "namespace": "default",
+          "nodes": 2,
+          "phase": "Suspended",
+          "resources": {
+            "cpu": "1"
+          },
+          "runtime": "python",
+          "runtime_kind": "ClusterTrainingRuntime",
+          "sdk_status": "Created",
+          "steps": []
+        }"#]],
+    );
+    check(
+        cluster.call::<GetTrainingJob>(json!({"name": "absent"})).await,
+        expect![[r#"
+        {
+          "code": "not_found",
+          "message": "TrainJob \"absent\" not found in namespace \"default\""
+        }"#]],
+    );
 }
 
 #[tokio::test]
@@ -105,7 +161,18 @@ async fn resuming_is_previewed_and_done_once() {
         api.get("mnist").await.unwrap().spec.suspend
     };
     let resume = json!({"name": "mnist", "action": "resume"});
-    check(cluster.call::<UpdateTrainingJob>(resume).await, expect![""]);
+    check(
+        cluster.call::<UpdateTrainingJob>(resume).await,
+        expect![[r#"
+        {
+          "changed": true,
+          "consequence": "new Pods start the program from its beginning; it must find its checkpoints itself",
+          "name": "mnist",
+          "namespace": "default",
+          "preview": true,
+          "suspended": false
+        }"#]],
+    );
     assert_eq!(suspended().await, Some(true));
     let resume = json!({"name": "mnist", "action": "resume", "confirmed": true});
     assert_eq!(cluster.call::<UpdateTrainingJob>(resume.clone()).await["changed"], true);
@@ -120,28 +187,60 @@ async fn what_kueue_manages_is_left_to_it() {
     create(&cluster, json!({"name": "queued", "labels": labels}), true).await;
     check(
         cluster.call::<UpdateTrainingJob>(json!({"name": "queued", "action": "resume"})).await,
-        expect![""],
+        expect![[r#"
+            {
+              "code": "conflict",
+              "hint": "to stop it, delete it, or have its Workload deactivated",
+              "message": "training job \"queued\" is managed by Kueue (queue \"team\"), which suspends and resumes it as its queue allows and would undo this"
+            }"#]],
     );
+}
+
+/// The JobSet of a job, once the Trainer has made it.
+async fn job_set(cluster: &Cluster, name: &str) -> DynamicObject {
+    let kind = GroupVersionKind::gvk("jobset.x-k8s.io", "v1alpha2", "JobSet");
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = Api::default_namespaced_with(cluster.client(), &resource);
+    let made = |it: Option<&DynamicObject>| it.is_some();
+    await_condition(api, name, made).await.expect("a watch").expect("a JobSet")
 }
 
 #[tokio::test]
 async fn deletion_is_previewed_with_what_is_lost() {
     let cluster = cluster().await;
+    let job_set = job_set(&cluster, "mnist").await;
     let claims: Api<PersistentVolumeClaim> = Api::default_namespaced(cluster.client());
-    for (name, kind) in [("initializer-mnist", Some("JobSet")), ("kept-mnist", None)] {
-        let owner = kind.map(|kind| json!({"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": kind, "name": "mnist", "uid": "none-such"}));
+    for (name, owner) in [("initializer-mnist", Some(&job_set)), ("kept-mnist", None)] {
+        let owner = owner.map(|it| {
+            json!({"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "name": it.name_any(), "uid": it.uid()})
+        });
         let claim = json!({
-            "metadata": {"name": name, "labels": {"jobset.sigs.k8s.io/jobset-name": "mnist"}, "ownerReferences": owner.map(|it| vec![it])},
+            "metadata": {"name": name, "labels": {"jobset.sigs.k8s.io/jobset-name": "mnist"},
+                "ownerReferences": owner.map(|it| vec![it])},
             "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
         });
-        claims
-            .create(&PostParams::default(), &serde_json::from_value(claim).unwrap())
-            .await
-            .expect("a claim");
+        let claim = serde_json::from_value(claim).unwrap();
+        claims.create(&PostParams::default(), &claim).await.expect("a claim");
     }
     let jobs: Api<TrainJob> = Api::default_namespaced(cluster.client());
     let preview = cluster.call::<DeleteTrainingJob>(json!({"name": "mnist"})).await;
-    check(preview, expect![""]);
+    check(
+        preview,
+        expect![[r#"
+            {
+              "kept_volumes": [
+                "kept-mnist"
+              ],
+              "lost_volumes": [
+                "initializer-mnist"
+              ],
+              "name": "mnist",
+              "namespace": "default",
+              "phase": "Suspended",
+              "pods": 0,
+              "preview": true
+            }"#]],
+    );
     assert_eq!(jobs.get("mnist").await.expect("it is still there").name_any(), "mnist");
     let done = cluster.call::<DeleteTrainingJob>(json!({"name": "mnist", "confirmed": true})).await;
     assert_eq!(done["preview"], false, "{done}");

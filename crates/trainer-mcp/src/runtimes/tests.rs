@@ -65,7 +65,8 @@ async fn runtimes_of_both_kinds_are_listed() {
             }
           ],
           "total": 2
-        }"#]].assert_eq(&serde_json::to_string_pretty(&listed).unwrap());
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&listed).unwrap());
     let page = cluster.call::<ListRuntimes>(json!({"limit": 1})).await;
     let rest = cluster.call::<ListRuntimes>(json!({"cursor": page["next_cursor"]})).await;
     assert_eq!(
@@ -109,7 +110,8 @@ async fn one_runtime_is_shown_without_values_of_its_environment() {
             }
           ],
           "trainer": "custom"
-        }"#]].assert_eq(&serde_json::to_string_pretty(&shown).unwrap());
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&shown).unwrap());
     let unknown = cluster.call::<GetRuntime>(json!({"name": "torhc"})).await;
     expect![[r#"
         {
