@@ -25,7 +25,7 @@ use crate::{
     kinds::{CRDS, Kinds},
     quota,
     rbac::{self, Grants},
-    status,
+    scheduler, status,
     store::{File, Store},
     verbs,
 };
@@ -143,7 +143,12 @@ impl LocalKube {
 
     /// The cluster's own controllers; they stop when the future is dropped.
     pub async fn run(&self) {
-        futures::join!(garbage::run(self), contents::run(self), quota::keep_status(self));
+        futures::join!(
+            garbage::run(self),
+            contents::run(self),
+            quota::keep_status(self),
+            scheduler::run(self.client()),
+        );
     }
 
     async fn serve(

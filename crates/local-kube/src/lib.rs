@@ -50,6 +50,8 @@ mod query;
 #[cfg(feature = "cluster")]
 mod representation;
 #[cfg(feature = "cluster")]
+mod scheduler;
+#[cfg(feature = "cluster")]
 mod selector;
 #[cfg(feature = "cluster")]
 mod store;

@@ -13,7 +13,7 @@ use kube::{
 use local_kube::{HOST_PYTHON, LocalKube, Options, kubelet};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Longer than anything a test waits for should take, on a machine with much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,7 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) dir: PathBuf,
+    kube: LocalKube,
     kubelet: Option<JoinHandle<()>>,
+    controllers: JoinSet<()>,
     _folder: tempfile::TempDir,
 }
 
@@ -29,12 +31,26 @@ impl Cluster {
     /// A machine with back-off short enough to wait for.
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let client = LocalKube::open(Options::default()).unwrap().client();
-        let mut cluster =
-            Self { client, dir: folder.path().to_owned(), kubelet: None, _folder: folder };
+        let kube = LocalKube::open(Options::default()).unwrap();
+        let mut cluster = Self {
+            client: kube.client(),
+            kube,
+            dir: folder.path().to_owned(),
+            kubelet: None,
+            controllers: JoinSet::new(),
+            _folder: folder,
+        };
         // Made once for all tests: what it holds is the same for each.
         std::os::unix::fs::symlink(environments(), cluster.dir.join("environments")).unwrap();
         cluster.start_kubelet();
+        cluster
+    }
+
+    /// With the cluster's own controllers and its scheduler.
+    pub(crate) async fn scheduling() -> Self {
+        let mut cluster = Self::new().await;
+        let kube = cluster.kube.clone();
+        cluster.controllers.spawn(async move { kube.run().await });
         cluster
     }
 

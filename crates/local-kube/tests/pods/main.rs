@@ -5,3 +5,4 @@
 mod adoption;
 mod cluster;
 mod running;
+mod scheduling;
