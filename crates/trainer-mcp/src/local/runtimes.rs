@@ -38,6 +38,11 @@ pub(super) fn resource(kind: &str) -> ApiResource {
 }
 
 /// The runtimes of a fresh local cluster.
+///
+/// There is none of torch: a Pod's environment holds only the packages that its job asks for, so
+/// torch on this machine would not reach it, and one that brings torch would make every job wait for
+/// a very large download. A job that asks for torch can start it in the python runtime, whose
+/// variables are those that `torchrun` reads.
 pub(super) fn shipped() -> Vec<DynamicObject> {
     vec![python()]
 }

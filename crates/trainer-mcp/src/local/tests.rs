@@ -1,11 +1,17 @@
 //! TrainJobs in a cluster in memory, whose Jobs' statuses are written by hand.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use expect_test::{Expect, expect};
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{ConfigMap, Event},
+    core::v1::{ConfigMap, Event, PersistentVolumeClaim, Service},
 };
 use kube::{
     Api, ResourceExt as _,
@@ -16,7 +22,7 @@ use kube::{
 use local_kube::{LocalKube, Options};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::{sync::Notify, task::JoinSet};
 
 use super::{LOCAL, job_set::JobSet, runtimes, train_job::TrainJob};
 
@@ -28,6 +34,12 @@ struct Cluster {
 
 impl Cluster {
     fn new() -> Self {
+        let mut cluster = Self::without_controllers();
+        cluster.start();
+        cluster
+    }
+
+    fn without_controllers() -> Self {
         let kube = LocalKube::open(Options {
             crds: (LOCAL.crds)(),
             objects: (LOCAL.objects)(),
@@ -35,13 +47,37 @@ impl Cluster {
             ..Options::default()
         })
         .unwrap();
-        let mut cluster = Self { client: kube.client(), controllers: JoinSet::new() };
-        cluster.start();
-        cluster
+        Self { client: kube.client(), controllers: JoinSet::new() }
     }
 
-    fn start(&mut self) -> AbortHandle {
-        self.controllers.spawn((LOCAL.run)(self.client.clone()))
+    fn start(&mut self) {
+        self.controllers.spawn((LOCAL.run)(self.client.clone()));
+    }
+
+    /// Runs the controllers until they begin a write after `writes` others, or until all is done.
+    /// Whether they were stopped in mid-work.
+    async fn kill_after(&mut self, writes: usize, done: &str) -> bool {
+        let (inner, begun) = (self.client.clone(), Arc::new((AtomicUsize::new(0), Notify::new())));
+        let counted = begun.clone();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let (inner, begun) = (inner.clone(), counted.clone());
+            async move {
+                if request.method() != http::Method::GET
+                    && begun.0.fetch_add(1, Ordering::SeqCst) >= writes
+                {
+                    begun.1.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                inner.send(request).await
+            }
+        });
+        self.controllers.spawn((LOCAL.run)(kube::Client::new(service, "default")));
+        let killed = tokio::select! {
+            () = begun.1.notified() => true,
+            () = self.shows("hello", done) => false,
+        };
+        self.stop().await;
+        killed
     }
 
     async fn stop(&mut self) {
@@ -110,6 +146,16 @@ impl Cluster {
         self.eventually(name, |job: Option<&Job>| job.is_some()).await;
         let patch = Patch::Merge(json!({"status": status}));
         self.api::<Job>().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    async fn count<K>(&self) -> usize
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        self.api::<K>().list(&ListParams::default()).await.unwrap().items.len()
     }
 
     async fn events(&self, kind: &str) -> Vec<Event> {
@@ -256,7 +302,7 @@ async fn steps_come_one_after_the_other_and_can_be_suspended() {
     let container = serde_json::to_value(&pod.containers[0]).unwrap();
     assert_eq!(container["env"], json!([{"name": "STORAGE_URI", "value": "hf://a/b"}]));
     assert_eq!(container["envFrom"], json!([{"secretRef": {"name": "token"}}]));
-    let claims: Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> = cluster.api();
+    let claims: Api<PersistentVolumeClaim> = cluster.api();
     let claim = claims.get("initializer-hello").await.unwrap();
     assert_eq!(claim.owner_references()[0].kind, "JobSet");
 }
@@ -339,6 +385,37 @@ async fn controllers_that_were_killed_go_on_where_they_were() {
         .await;
     cluster.shows("other", "node").await;
     assert_eq!(cluster.api::<Job>().list(&ListParams::default()).await.unwrap().items.len(), 2);
+}
+
+#[tokio::test]
+async fn a_kill_before_any_write_loses_and_doubles_nothing() {
+    let mut writes = 0;
+    loop {
+        let mut cluster = Cluster::without_controllers();
+        cluster.create_runtime(two_steps()).await.unwrap();
+        cluster.create("hello", json!({"runtimeRef": {"name": "steps"}})).await.unwrap();
+        let killed = cluster.kill_after(writes, "node; dataset-initializer").await;
+        cluster.start();
+        cluster.shows("hello", "node; dataset-initializer").await;
+        cluster.job_is("hello-dataset-initializer-0", ended("Complete")).await;
+        cluster.job_is("hello-node-0", ended("Complete")).await;
+        let end = "Complete=True AllJobsCompleted: jobset completed successfully; node succeeded; dataset-initializer succeeded";
+        cluster.shows("hello", end).await;
+        let counts = [
+            cluster.count::<ConfigMap>().await,
+            cluster.count::<JobSet>().await,
+            cluster.count::<Service>().await,
+            cluster.count::<PersistentVolumeClaim>().await,
+            cluster.count::<Job>().await,
+        ];
+        assert_eq!(counts, [1, 1, 1, 1, 2], "killed before write {writes}");
+        if !killed {
+            break;
+        }
+        writes += 1;
+    }
+    // The snapshot, the JobSet, its Service, its claim, its first Job, and its status at least.
+    assert!(writes >= 6, "only {writes} writes");
 }
 
 #[tokio::test]

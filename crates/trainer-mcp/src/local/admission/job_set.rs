@@ -88,12 +88,11 @@ fn faults(name: &str, spec: &JobSetSpec) -> Vec<StatusCause> {
     if spec.replicated_jobs.first().is_some_and(|job| !job.depends_on.is_empty()) {
         faults.push(internal("DependsOn can't be set for the first ReplicatedJob"));
     }
-    let subdomain = spec.subdomain(name);
-    for why in label_faults(
-        subdomain,
-        ".spec.network.subdomain is too long, must be less than 63 characters",
-    ) {
-        faults.push(wrong("spec.network.subdomain", &subdomain, &why));
+    let subdomain = spec.network.as_ref().and_then(|network| network.subdomain.as_deref());
+    if let Some(subdomain) = subdomain.filter(|it| !it.is_empty()) {
+        let too_long = ".spec.network.subdomain is too long, must be less than 63 characters";
+        let whys = label_faults(subdomain, too_long);
+        faults.extend(whys.map(|why| wrong("spec.network.subdomain", &subdomain, &why)));
     }
     for (index, job) in spec.replicated_jobs.iter().enumerate() {
         faults.extend(name_faults(name, index, job));
