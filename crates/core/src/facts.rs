@@ -120,7 +120,11 @@ async fn served(client: &Client) -> Result<BTreeMap<(String, String), String>, E
         client.list_core_api_versions_aggregated(),
         client.list_api_groups_aggregated()
     );
-    let Ok((core, groups)) = aggregated else { return served_by_group(client).await };
+    let (core, groups) = match aggregated {
+        // Who does not know aggregation answers with a list of groups in another form.
+        Ok((core, groups)) if !groups.items.is_empty() => (core, groups),
+        _ => return served_by_group(client).await,
+    };
     let mut served = BTreeMap::new();
     for group in core.items.into_iter().chain(groups.items) {
         let name = group.metadata.and_then(|it| it.name).unwrap_or_default();
@@ -194,4 +198,87 @@ async fn rules(client: &Client, namespace: &str) -> Result<Namespace, Error> {
         rules: status.resource_rules,
         incomplete: status.incomplete,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use http_body_util::BodyExt as _;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower::service_fn;
+
+    use super::*;
+    use crate::Persona;
+
+    /// An API server before aggregated discovery, where Ann may list Pods in one namespace.
+    async fn old(request: Request<Body>) -> Result<Response<Body>, std::io::Error> {
+        let path = request.uri().path().to_owned();
+        let body = request.into_body().collect().await.expect("a body").to_bytes();
+        let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let group = json!({"groupVersion": "example.org/v2", "version": "v2"});
+        let resource = |name: &str| json!({"name": name, "singularName": "", "namespaced": true, "kind": "", "verbs": []});
+        let answer = match path.as_str() {
+            "/version" => json!({"major": "1", "minor": "24", "gitVersion": "v1.24.0",
+                "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "",
+                "compiler": "", "platform": ""}),
+            "/api" => json!({"kind": "APIVersions", "versions": ["v1"],
+                "serverAddressByClientCIDRs": []}),
+            "/api/v1" => json!({"groupVersion": "v1", "resources": [resource("pods")]}),
+            "/apis" => json!({"kind": "APIGroupList", "groups": [
+                {"name": "example.org", "versions": [group], "preferredVersion": group},
+                {"name": "broken.org", "versions": [
+                    {"groupVersion": "broken.org/v1", "version": "v1"}]}]}),
+            "/apis/example.org/v2" => {
+                json!({"groupVersion": "example.org/v2", "resources": [resource("jobs")]})
+            }
+            "/api/v1/namespaces" => json!({"kind": "PartialObjectMetadataList",
+                "apiVersion": "meta.k8s.io/v1", "metadata": {},
+                "items": [{"metadata": {"name": "default"}}, {"metadata": {"name": "team"}}]}),
+            path if path.ends_with("selfsubjectrulesreviews") => {
+                let pods = json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]});
+                let oneself = json!({"apiGroups": ["authorization.k8s.io"], "verbs": ["create"],
+                    "resources": ["selfsubjectrulesreviews"]});
+                let team = asked["spec"]["namespace"] == "team";
+                let rules = if team { json!([pods, oneself]) } else { json!([oneself]) };
+                json!({"status": {"incomplete": false, "nonResourceRules": [],
+                    "resourceRules": rules}})
+            }
+            _ => json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"}),
+        };
+        let code = if answer["kind"] == "Status" { 404 } else { 200 };
+        let body = Body::from(answer.to_string().into_bytes());
+        Ok(Response::builder().status(code).body(body).expect("a response"))
+    }
+
+    async fn ask(policy: &Policy) -> Facts {
+        let client = Client::new(service_fn(old), "default");
+        Facts::ask(&client, policy, "default").await.expect("the server answers")
+    }
+
+    #[tokio::test]
+    async fn an_old_server_is_asked_group_by_group_and_a_broken_group_hides_no_other() {
+        let facts = ask(&Policy::of(Persona::Readonly)).await;
+        let served = |group: &str, plural: &str| (group.to_owned(), plural.to_owned());
+        assert_eq!(
+            facts.served,
+            [
+                (served("", "pods"), "v1".to_owned()),
+                (served("example.org", "jobs"), "v2".to_owned()),
+            ]
+            .into()
+        );
+        assert_eq!((facts.user, facts.version.as_deref()), (None, Some("v1.24.0")));
+    }
+
+    #[tokio::test]
+    async fn who_may_do_nothing_where_they_are_is_looked_for_elsewhere() {
+        let names = |facts: Facts| -> Vec<String> {
+            facts.namespaces.into_iter().map(|it| it.name).collect()
+        };
+        assert_eq!(names(ask(&Policy::of(Persona::Readonly)).await), ["default", "team"]);
+        let policy =
+            Policy { namespaces: Some(vec!["team".to_owned()]), ..Policy::of(Persona::Readonly) };
+        assert_eq!(names(ask(&policy).await), ["team"]);
+    }
 }

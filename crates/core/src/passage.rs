@@ -1,6 +1,9 @@
 //! The way of a tool's request to the cluster: past the fence, marked as a rehearsal where it is
 //! one, and never without end.
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -77,6 +80,8 @@ async fn send(base: &Client, request: Request<Body>) -> Result<Response<Body>, E
 
 async fn once(base: &Client, request: Request<Body>) -> Result<Response<Body>, Error> {
     let whole = !is_stream(request.uri());
+    // A log that is followed may begin with its first line only, whenever that is written.
+    let follows = request.uri().query().is_some_and(|query| query.contains("follow=true"));
     let answer = async {
         let response = base.send(request).await?;
         if !whole {
@@ -87,6 +92,9 @@ async fn once(base: &Client, request: Request<Body>) -> Result<Response<Body>, E
         let body: Bytes = body.collect().await?.to_bytes();
         Ok(Response::from_parts(parts, Body::from(body)))
     };
+    if follows {
+        return answer.await;
+    }
     timeout(TIME_LIMIT, answer).await.unwrap_or_else(|_| Err(Error::Api(Box::new(timed_out()))))
 }
 
@@ -132,34 +140,4 @@ async fn dry_run(request: Request<Body>) -> Result<Request<Body>, Error> {
         parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
     Ok(Request::from_parts(parts, body))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn rehearsed(method: Method, uri: &str, body: &str) -> (String, String) {
-        let request = Request::builder().method(method).uri(uri);
-        let request = request.body(Body::from(body.as_bytes().to_vec())).unwrap();
-        let (parts, body) = dry_run(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        (parts.uri.to_string(), String::from_utf8(body.to_vec()).unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_deletion_is_rehearsed_where_the_api_server_looks() {
-        let (uri, body) = rehearsed(Method::DELETE, "/api/v1/pods/a?", r#"{"orphan":1}"#).await;
-        assert_eq!(uri, "/api/v1/pods/a?&dryRun=All");
-        assert_eq!(body, r#"{"dryRun":["All"],"orphan":1}"#);
-        let (_, body) = rehearsed(Method::DELETE, "/api/v1/pods/a", "").await;
-        assert_eq!(body, r#"{"dryRun":["All"]}"#);
-    }
-
-    #[tokio::test]
-    async fn other_writes_keep_their_body_and_reads_are_left_alone() {
-        let (uri, body) = rehearsed(Method::POST, "/api/v1/pods?fieldManager=a", "{}").await;
-        assert_eq!((uri.as_str(), body.as_str()), ("/api/v1/pods?fieldManager=a&dryRun=All", "{}"));
-        let (uri, _) = rehearsed(Method::GET, "/api/v1/pods", "").await;
-        assert_eq!(uri, "/api/v1/pods");
-    }
 }

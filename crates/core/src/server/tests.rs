@@ -6,8 +6,8 @@ use expect_test::expect;
 use rmcp::{
     ClientHandler, ClientServiceExt as _, RoleClient,
     model::{
-        CallToolRequestParams, CallToolResult, ProgressNotificationParam, ProtocolVersion,
-        SubscriptionFilter,
+        CallToolRequestParams, CallToolResult, PaginatedRequestParams, ProgressNotificationParam,
+        ProtocolVersion, SubscriptionFilter,
     },
     service::{ClientLifecycleMode, NotificationContext, RunningService},
 };
@@ -178,7 +178,7 @@ async fn a_hidden_tool_says_why() {
     assert_eq!(health["user"], "ann");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_cluster_that_hangs_keeps_no_list_waiting() {
     let fake = Fake::default();
     fake.set(Mood::Hangs);
@@ -188,7 +188,27 @@ async fn a_cluster_that_hangs_keeps_no_list_waiting() {
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_begins_to_hang_leaves_what_was_known() {
+    let fake = Fake::default();
+    let session = Session::new(&fake, Era::Legacy).await;
+    assert_eq!(session.names().await, ALL);
+    fake.set(Mood::Hangs);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let asked = Instant::now();
+    assert_eq!(session.names().await, ALL);
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+}
+
 #[tokio::test]
+async fn a_made_up_cursor_is_refused() {
+    let session = Session::new(&Fake::default(), Era::Modern).await;
+    let page = PaginatedRequestParams::default().with_cursor(Some("made-up".to_owned()));
+    let error = session.client.list_tools(Some(page)).await.unwrap_err().to_string();
+    assert!(error.contains("-32602") && error.contains("cursor"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_the_cluster_is_told() {
     for (mood, expected) in [
         (Mood::Fails(500), "told to fail with 500"),
