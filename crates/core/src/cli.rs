@@ -14,6 +14,7 @@ use std::{
     io::{self, Write as _},
     process::ExitCode,
     thread::available_parallelism,
+    time::Duration,
 };
 
 pub use self::steps::Steps;
@@ -107,6 +108,10 @@ impl SessionArgs {
 /// Runs the command that the process was started with, and returns when it has ended.
 pub fn run(info: Info) -> ExitCode {
     let Info { name, about, version, commands } = info;
+    #[cfg(feature = "local")]
+    if let Some(exit) = local::supervisor() {
+        return exit;
+    }
     let mut command = Args::command()
         .name(name)
         .about(about)
@@ -152,15 +157,17 @@ fn execute(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Drives a command to its end. Threads that still wait for something, such as a credential
-/// plugin, do not keep the process.
+/// A credential plugin may keep a thread for long.
+const LAST_WAIT: Duration = Duration::from_millis(100);
+
+/// Drives a command to its end, and ends the processes that its tasks wait for.
 pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // Work here is waiting: more threads would only cost memory.
     let threads = available_parallelism().map_or(2, usize::from).min(4);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?;
     let outcome = runtime.block_on(future);
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(LAST_WAIT);
     outcome
 }
 

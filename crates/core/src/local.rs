@@ -8,7 +8,7 @@ mod running;
 use std::{ffi::OsString, path::Path};
 
 use kube::Client;
-use local_kube::{LocalKube, Options, State};
+use local_kube::{LocalKube, Options, State, kubelet};
 use tokio::task::JoinSet;
 
 pub use self::{
@@ -17,6 +17,9 @@ pub use self::{
     running::{Pods, Running},
 };
 use crate::ToolSet;
+
+/// This machine, as its cluster calls it.
+const NODE: &str = "localhost";
 
 /// The cluster in this process, for as long as the value lives.
 pub struct LocalCluster {
@@ -69,6 +72,18 @@ impl LocalCluster {
         }
         let generic = kube.clone();
         controllers.spawn(async move { generic.run().await });
+        if let Some((folder, supervisor)) = pods {
+            let mut options = kubelet::Options::new(NODE, folder.to_owned(), supervisor);
+            if let Some(cache) = home::cache() {
+                options.environments = cache.join("environments");
+            }
+            let client = kube.client();
+            controllers.spawn(async move {
+                if let Err(error) = kubelet::run(client, options).await {
+                    tracing::error!(%error, "Pods cannot run");
+                }
+            });
+        }
         Ok(Self { kube, _controllers: controllers })
     }
 

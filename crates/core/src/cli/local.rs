@@ -1,6 +1,6 @@
 //! The commands over the local cluster.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsStr, path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 use clap::Subcommand;
@@ -54,6 +54,14 @@ impl HomeArgs {
         let Self { local_dir } = self;
         Home::find(local_dir)
     }
+}
+
+/// The exit code of a Pod's supervisor, if that is what this process is to be. It comes before all
+/// else: there is one for each container, and it should stay small.
+pub(super) fn supervisor() -> Option<ExitCode> {
+    let mut words = std::env::args_os().skip(1);
+    let is_supervisor = words.next()?.as_os_str() == OsStr::new("supervise");
+    is_supervisor.then(|| local_kube::kubelet::supervise(words))
 }
 
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {

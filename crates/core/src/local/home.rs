@@ -15,6 +15,7 @@ use std::{
 
 use futures::FutureExt as _;
 use kube::Client;
+use local_kube::kubelet;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -164,13 +165,27 @@ impl Home {
         self.stopped().exists() || !self.0.exists()
     }
 
-    /// Ends the daemon and removes the folder.
+    /// Ends the daemon and all that runs in its Pods, and removes the folder.
     pub async fn delete(&self) -> Result<(), HomeError> {
         if !self.0.exists() {
             return Ok(());
         }
         let _starting = lock(&self.0.join("start.lock")).await?;
-        self.stop().await?;
+        let deadline = Instant::now() + PATIENCE;
+        // Whoever was starting it may have gone, while it starts nevertheless.
+        let _own = loop {
+            self.stop().await?;
+            let own = open_private(&self.lock_file(), OpenOptions::new().read(true))?;
+            match own.try_lock() {
+                Ok(()) => break own,
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+                Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
+                    return Err(HomeError::Locked(self.lock_file()));
+                }
+                Err(TryLockError::WouldBlock) => sleep(LOOK).await,
+            }
+        };
+        kubelet::clear(&self.0).await?;
         Ok(fs::remove_dir_all(&self.0)?)
     }
 
@@ -217,6 +232,17 @@ impl Home {
     fn lock_file(&self) -> PathBuf {
         self.0.join("daemon.lock")
     }
+}
+
+/// Where this platform keeps what a user's programs can make again.
+pub(super) fn cache() -> Option<PathBuf> {
+    let home = env::home_dir().filter(|it| it.is_absolute())?;
+    let cache = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from) {
+        Some(cache) if cache.is_absolute() => cache,
+        _ if cfg!(target_os = "macos") => home.join("Library/Caches"),
+        _ => home.join(".cache"),
+    };
+    Some(cache.join("kubeflow-mcp"))
 }
 
 /// Waits until nobody else holds the lock.
@@ -266,6 +292,8 @@ pub enum HomeError {
     Stopped,
     #[error("the local cluster's process {0} does not end")]
     Undying(u32),
+    #[error("what runs in its Pods could not be ended: {0}")]
+    Pods(#[from] kubelet::Error),
     #[error("the local cluster does not answer: {0}")]
     Unreachable(#[from] kube::Error),
 }

@@ -16,7 +16,7 @@ use futures::{
 use sha2::{Digest, Sha256};
 use tokio::{process::Command, sync::OnceCell};
 
-use super::{folder, python::Python};
+use super::python::Python;
 
 pub(super) struct Environments {
     folder: PathBuf,
@@ -28,12 +28,8 @@ pub(super) struct Environments {
 type Build = Shared<BoxFuture<'static, Result<PathBuf, String>>>;
 
 impl Environments {
-    pub(super) fn new(dir: &Path) -> Arc<Self> {
-        Arc::new(Self {
-            folder: folder::environments(dir),
-            python: OnceCell::new(),
-            building: Mutex::default(),
-        })
+    pub(super) fn new(folder: PathBuf) -> Arc<Self> {
+        Arc::new(Self { folder, python: OnceCell::new(), building: Mutex::default() })
     }
 
     pub(super) async fn python(&self) -> Result<&Python, String> {
@@ -153,7 +149,7 @@ fn with<'a>(arguments: &[&'a OsStr], packages: &'a [String]) -> Vec<&'a OsStr> {
 /// Its last words are the error.
 async fn installer(program: &OsStr, arguments: &[&OsStr]) -> Result<(), String> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     for misleading in
         ["PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_USER"]
     {

@@ -28,11 +28,6 @@ pub(super) fn claims(dir: &Path) -> PathBuf {
     dir.join("claims")
 }
 
-/// Virtual environments that Pods share.
-pub(super) fn environments(dir: &Path) -> PathBuf {
-    dir.join("environments")
-}
-
 /// What a folder holds, nothing if it does not exist.
 pub(super) fn names(folder: &Path) -> HashSet<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

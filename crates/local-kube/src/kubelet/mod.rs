@@ -32,7 +32,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::DirBuilderExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -58,6 +58,8 @@ pub struct Options {
     pub node: String,
     /// Where everything is kept that Pods need; readable by the user alone.
     pub dir: PathBuf,
+    /// Where the virtual environments are kept that Pods share; other kubelets may share them, too.
+    pub environments: PathBuf,
     /// The program that [`supervise`] is the main of, with its first arguments.
     pub supervisor: Vec<OsString>,
     /// The images that stand for this machine. No other can run.
@@ -73,6 +75,7 @@ impl Options {
     pub fn new(node: impl Into<String>, dir: PathBuf, supervisor: Vec<OsString>) -> Self {
         Self {
             node: node.into(),
+            environments: dir.join("environments"),
             dir,
             supervisor,
             host_images: vec![HOST_PYTHON.to_owned()],
@@ -126,7 +129,7 @@ struct Kubelet {
 
 /// Runs Pods until dropped; their processes live on, and the next kubelet on the same folder takes them over.
 pub async fn run(client: Client, options: Options) -> Result<(), Error> {
-    let _lock = folder_of_its_own(&options)?;
+    let _lock = folder_of_its_own(&options.dir)?;
     let allocatable = node::allocatable();
     let registered = node::register(&client, &options.node, &allocatable).await;
     registered.map_err(|error| Error::Register(Box::new(error)))?;
@@ -137,7 +140,7 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let source = Source { component: "kubelet", host: Some(options.node.clone()), action: None };
     let mut pods = Pods {
         kubelet: Arc::new(Kubelet {
-            environments: Environments::new(&options.dir),
+            environments: Environments::new(options.environments.clone()),
             recorder: Recorder::new(client.clone(), source),
             client: client.clone(),
             options,
@@ -165,15 +168,23 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     }
 }
 
-fn folder_of_its_own(options: &Options) -> Result<File, Error> {
-    let failed = |error| Error::Folder(options.dir.clone(), error);
-    for folder in [folder::pods(&options.dir), folder::claims(&options.dir)] {
+/// Ends everything that still runs of a folder's Pods, and removes the Pods' folders.
+pub async fn clear(dir: &Path) -> Result<(), Error> {
+    let _lock = folder_of_its_own(dir)?;
+    let pods = folder::names(&folder::pods(dir));
+    futures::future::join_all(pods.iter().map(|uid| adoption::clear(dir, uid))).await;
+    Ok(())
+}
+
+fn folder_of_its_own(dir: &Path) -> Result<File, Error> {
+    let failed = |error| Error::Folder(dir.to_owned(), error);
+    for folder in [folder::pods(dir), folder::claims(dir)] {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
-    let lock = File::create(options.dir.join("kubelet.lock")).map_err(failed)?;
+    let lock = File::create(dir.join("kubelet.lock")).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(options.dir.clone())),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(dir.to_owned())),
         Err(fs::TryLockError::Error(error)) => Err(failed(error)),
     }
 }
