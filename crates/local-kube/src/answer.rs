@@ -73,8 +73,9 @@ impl Asked {
             grants.check(&user, &Action::Path { verb: &verb, path: &self.path })?;
             return Ok(self.about_the_server(kube));
         };
-        let representation = Representation::accepted(self.header(&header::ACCEPT))?;
         let query = Query::parse(&self.query)?;
+        let representation = Representation::accepted(self.header(&header::ACCEPT))?;
+        let representation = representation.with(query.include);
         grants.check(&user, &action(&path, &self.method, &query))?;
         let kinds = kube.kinds();
         let Some(kind) = kinds.get(path.group, path.version, path.plural) else {

@@ -56,6 +56,8 @@ mod selector;
 #[cfg(feature = "cluster")]
 mod store;
 #[cfg(feature = "cluster")]
+mod table;
+#[cfg(feature = "cluster")]
 mod verbs;
 #[cfg(feature = "cluster")]
 mod watch;

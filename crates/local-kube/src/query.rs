@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     selector::{Fields, Labels},
     status::{self, Result, cause},
+    table::Include,
 };
 
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub(crate) struct Query {
     pub(crate) timeout_seconds: Option<u64>,
     pub(crate) grace_period_seconds: Option<u64>,
     pub(crate) propagation_policy: Option<String>,
+    /// What the rows of a table hold.
+    pub(crate) include: Include,
 }
 
 /// What becomes of fields that the schema does not know.
@@ -92,6 +95,13 @@ impl Query {
             "timeoutSeconds" => self.timeout_seconds = Some(number()?),
             "gracePeriodSeconds" => self.grace_period_seconds = Some(number()?),
             "propagationPolicy" => self.propagation_policy = Some(value.to_owned()),
+            "includeObject" => {
+                self.include = match value {
+                    "None" => Include::Nothing,
+                    "Object" => Include::Object,
+                    _ => Include::Metadata,
+                }
+            }
             _ => {}
         }
         Ok(())

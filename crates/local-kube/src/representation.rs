@@ -9,6 +9,7 @@ use crate::{
     kinds::Kind,
     status::{self, Result},
     store::Object,
+    table::{Include, table},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Representation {
     /// `PartialObjectMetadata`, which spares whoever only wants to know what exists.
     Metadata,
     /// What `kubectl get` prints.
-    Table,
+    Table(Include),
     /// `APIGroupDiscoveryList`, the whole of discovery in two answers.
     Discovery,
 }
@@ -47,18 +48,32 @@ impl Representation {
             (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), Some("v1")) => {
                 Some(Self::Metadata)
             }
-            (Some("Table"), Some("v1")) => Some(Self::Table),
+            (Some("Table"), Some("v1")) => Some(Self::Table(Include::default())),
             (Some("APIGroupDiscoveryList"), Some("v2")) => Some(Self::Discovery),
             _ => None,
         }
     }
 
-    /// One object, for answers, lists and watches; tables are made elsewhere.
+    /// The same, with the rows of a table as the query wants them.
+    pub(crate) fn with(self, include: Include) -> Self {
+        match self {
+            Self::Table(_) => Self::Table(include),
+            other => other,
+        }
+    }
+
+    /// One object, for answers, lists and watches.
     pub(crate) fn write<'o>(self, kind: &Kind, object: &'o Object) -> Cow<'o, [u8]> {
         if self == Self::Metadata {
             let metadata = &object.value["metadata"];
             let partial = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
             return Cow::Owned(partial.to_string().into_bytes());
+        }
+        if let Self::Table(include) = self {
+            let version = &object.value["metadata"]["resourceVersion"];
+            let metadata = json!({"resourceVersion": version});
+            let table = table(kind, &metadata, std::iter::once(&object.value), include);
+            return Cow::Owned(table.to_string().into_bytes());
         }
         match in_version(kind, &object.value) {
             Cow::Borrowed(_) => Cow::Borrowed(&object.json),
@@ -72,6 +87,10 @@ impl Representation {
         metadata: &Value,
         objects: impl Iterator<Item = &'o Object>,
     ) -> Bytes {
+        if let Self::Table(include) = self {
+            let objects = objects.map(|it| &it.value);
+            return table(kind, metadata, objects, include).to_string().into();
+        }
         let (list_kind, api_version) = match self {
             Self::Metadata => ("PartialObjectMetadataList", "meta.k8s.io/v1".to_owned()),
             _ => (kind.list_kind.as_str(), kind.api_version()),
@@ -112,7 +131,10 @@ mod tests {
     #[test]
     fn the_first_form_that_we_speak_is_taken() {
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
-        assert_eq!(Representation::accepted(kubectl).unwrap(), Representation::Table);
+        assert_eq!(
+            Representation::accepted(kubectl).unwrap(),
+            Representation::Table(Include::Metadata)
+        );
         let typed = "application/vnd.kubernetes.protobuf,application/json";
         assert_eq!(Representation::accepted(typed).unwrap(), Representation::Full);
         let protobuf = Representation::accepted("application/vnd.kubernetes.protobuf");
