@@ -20,8 +20,8 @@ enum Form {
     Number,
     Message(&'static Message),
     /// A map from names to one of the above.
-    Map(&'static Form),
-    List(&'static Form),
+    Map(&'static Self),
+    List(&'static Self),
     /// A message of one string, which JSON writes as that string.
     Wrapped,
     /// What only the server writes.
