@@ -57,9 +57,20 @@ pub(crate) type Logs = fn(&str, &str) -> (u16, String);
 
 impl ByHand {
     pub(crate) async fn new(logs: Logs) -> Self {
+        Self::answering(move |path, query| {
+            let pod = path.strip_suffix("/log")?.rsplit('/').next()?;
+            Some(logs(pod, query))
+        })
+        .await
+    }
+
+    /// Some requests are answered by the test, by their path and query, and all others as usual.
+    pub(crate) async fn answering(
+        answer: impl Fn(&str, &str) -> Option<(u16, String)> + Clone + Send + 'static,
+    ) -> Self {
         let cluster = Cluster::new(&[&BY_HAND]).await;
-        let caller =
-            Caller::new(with_logs(cluster.client(), logs), Policy::of(Persona::PlatformAdmin));
+        let client = answering(cluster.client(), answer);
+        let caller = Caller::new(client, Policy::of(Persona::PlatformAdmin));
         Self { server: Server::new(caller, &[&BY_HAND]), cluster }
     }
 
@@ -146,29 +157,25 @@ impl ByHand {
     }
 }
 
-/// The cluster's client, but logs are made up.
-fn with_logs(client: Client, logs: Logs) -> Client {
-    Client::new(
-        service_fn(move |request: Request<Body>| {
-            let client = client.clone();
-            async move {
-                let path = request.uri().path().to_owned();
-                let Some(pod) = path.strip_suffix("/log").and_then(|it| it.rsplit('/').next())
-                else {
-                    return client.send(request).await;
-                };
-                let (code, text) = logs(pod, request.uri().query().unwrap_or_default());
-                let text = match code {
-                    200 => text,
-                    _ => serde_json::to_string(&Status::failure(&text, "").with_code(code))
-                        .unwrap_or_default(),
-                };
-                let body = Body::from(Bytes::from(text));
-                Ok(Response::builder().status(code).body(body).expect("a response"))
-            }
-        }),
-        "default",
-    )
+fn answering(
+    client: Client,
+    answer: impl Fn(&str, &str) -> Option<(u16, String)> + Clone + Send + 'static,
+) -> Client {
+    let service = service_fn(move |request: Request<Body>| {
+        let client = client.clone();
+        let answer = answer(request.uri().path(), request.uri().query().unwrap_or_default());
+        async move {
+            let Some((code, text)) = answer else { return client.send(request).await };
+            let text = match code {
+                200 => text,
+                _ => serde_json::to_string(&Status::failure(&text, "").with_code(code))
+                    .expect("a status"),
+            };
+            let body = Body::from(Bytes::from(text));
+            Ok(Response::builder().status(code).body(body).expect("a response"))
+        }
+    });
+    Client::new(service, "default")
 }
 
 /// The status of a job whose `node` Job has so many active and ready, and these conditions.

@@ -1,5 +1,10 @@
 //! Waits through the server, for jobs whose statuses are written by hand.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use expect_test::expect;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
@@ -108,6 +113,48 @@ async fn a_deleted_job_ends_the_wait() {
     assert_eq!(ending["outcome"], "deleted", "{ending}");
     let missing = cluster.call("wait_for_training", json!({"name": "mnist"})).await;
     assert_eq!(missing["code"], "not_found", "{missing}");
+}
+
+#[tokio::test]
+async fn who_may_not_see_pods_can_still_wait() {
+    let refuse = |path: &str, _: &str| {
+        path.ends_with("/pods").then(|| (403, "pods is forbidden".to_owned()))
+    };
+    let cluster = ByHand::answering(refuse).await;
+    cluster.job("mnist", 1, status(1, 1, None)).await;
+    let running = json!({"name": "mnist", "target_statuses": ["Running"]});
+    assert_eq!(cluster.call("wait_for_training", running).await["outcome"], "reached");
+    let short = json!({"name": "mnist", "timeout_seconds": 1});
+    let ending = cluster.call("wait_for_training", short).await;
+    expect![[r#"{"name":"mnist","notes":["you may not list Pods, so nothing is said of them"],"outcome":"time_limit","phase":"Running"}"#]].assert_eq(&told(ending));
+}
+
+#[tokio::test]
+async fn watches_that_are_cut_off_miss_nothing() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&opened);
+    // The first six watches end as soon as they are opened, or are refused as too old.
+    let cut = move |_: &str, query: &str| {
+        let watch =
+            query.contains("watch=true").then(|| counted.fetch_add(1, Ordering::Relaxed))?;
+        match watch {
+            0..3 => Some((200, String::new())),
+            3..6 => Some((410, "too old resource version".to_owned())),
+            _ => None,
+        }
+    };
+    let cluster = ByHand::answering(cut).await;
+    cluster.job("mnist", 1, status(1, 0, None)).await;
+    let wait = cluster.call("wait_for_training", json!({"name": "mnist", "timeout_seconds": 60}));
+    let hand = async {
+        while opened.load(Ordering::Relaxed) <= 6 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let complete = status(0, 0, Some(("Complete", "AllJobsCompleted")));
+        cluster.status::<TrainJob>("mnist", json!({"status": complete})).await;
+    };
+    let (ending, ()) = tokio::join!(wait, hand);
+    assert_eq!(ending["outcome"], "reached", "{ending}");
 }
 
 #[tokio::test]
