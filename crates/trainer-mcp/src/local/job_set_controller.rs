@@ -16,16 +16,21 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Service},
 };
 use kube::{
-    Api, Client, Resource as _, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
-    runtime::{Controller, controller::Action, watcher},
+    runtime::{
+        Controller,
+        controller::{Action, Config},
+        watcher,
+    },
 };
 use serde_json::json;
 
 use self::plan::Plan;
 use crate::local::{
     job_set::JobSet,
-    reporting::{Failure, Reporting, Severity},
+    ownership::belongs_to,
+    reporting::{AT_ONCE, Failure, Reporting, Severity},
 };
 
 /// The field manager of what the controller writes.
@@ -39,6 +44,7 @@ pub(super) async fn run(client: Client) {
     Controller::new(Api::<JobSet>::all(client.clone()), watcher::Config::default())
         .owns(Api::<Job>::all(client.clone()), watcher::Config::default())
         .owns(Api::<Service>::all(client), watcher::Config::default())
+        .with_config(Config::default().concurrency(AT_ONCE))
         .run(reconcile, Reporting::retry, reporting)
         .for_each(|outcome| async move {
             if let Err(error) = outcome {
@@ -53,22 +59,19 @@ async fn reconcile(job_set: Arc<JobSet>, reporting: Arc<Reporting>) -> Result<Ac
     let namespace = job_set.namespace().unwrap_or_default();
     let name = job_set.name_any();
     // The watch may lag behind what this controller itself wrote last.
-    let Some(job_set) =
-        Api::<JobSet>::namespaced(client.clone(), &namespace).get_opt(&name).await?
-    else {
+    let job_sets: Api<JobSet> = Api::namespaced(client.clone(), &namespace);
+    let current = job_sets.get_opt(&name).await?;
+    let Some(job_set) = current.filter(|it| it.metadata.deletion_timestamp.is_none()) else {
+        reporting.succeeded(&*job_set);
         return Ok(Action::await_change());
     };
     let elsewhere = job_set.spec.managed_by.as_deref();
-    if job_set.metadata.deletion_timestamp.is_some()
-        || elsewhere.is_some_and(|it| it != "jobset.sigs.k8s.io/jobset-controller")
-    {
+    if elsewhere.is_some_and(|it| it != "jobset.sigs.k8s.io/jobset-controller") {
         return Ok(Action::await_change());
     }
     let children = ListParams::default().labels(&format!("{JOB_SET_NAME}={name}"));
     let mut jobs = Api::<Job>::namespaced(client.clone(), &namespace).list(&children).await?.items;
-    jobs.retain(|job| {
-        job.owner_references().iter().any(|owner| Some(&owner.uid) == job_set.meta().uid.as_ref())
-    });
+    jobs.retain(|job| belongs_to(job, &job_set));
     let plan = plan::plan(&job_set, &jobs, jiff::Timestamp::now());
     carry_out(plan, &job_set, &reporting).await
 }

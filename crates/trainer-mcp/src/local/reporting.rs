@@ -25,6 +25,10 @@ use crate::local::assembly::AssemblyError;
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(1000);
 
+/// How many objects a controller works on at once: enough to keep it busy, when a cluster starts
+/// with thousands.
+pub(super) const AT_ONCE: u16 = 16;
+
 /// Why an object was not reconciled.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {

@@ -388,6 +388,29 @@ async fn controllers_that_were_killed_go_on_where_they_were() {
 }
 
 #[tokio::test]
+async fn a_job_is_not_taken_for_a_former_one_of_its_name() {
+    let cluster = Cluster::new();
+    cluster.create("hello", json!({})).await.unwrap();
+    cluster.job_is("hello-node-0", ended("Complete")).await;
+    let end = "Complete=True AllJobsCompleted: jobset completed successfully; node succeeded";
+    cluster.shows("hello", end).await;
+    // Nothing collects garbage here: what the first one made stays.
+    let delete = DeleteParams::background();
+    cluster.api::<TrainJob>().delete("hello", &delete).await.unwrap();
+    cluster.create("hello", json!({})).await.unwrap();
+    let failed = |event: &Event| event.reason.as_deref() == Some("TrainJobResourcesCreationFailed");
+    while !cluster.events("TrainJob").await.iter().any(failed) {
+        tokio::task::yield_now().await;
+    }
+    let job: TrainJob = cluster.api().get("hello").await.unwrap();
+    assert_eq!(summary(&job), "");
+    cluster.api::<ConfigMap>().delete("hello-runtime-snapshot", &delete).await.unwrap();
+    cluster.api::<Job>().delete("hello-node-0", &delete).await.unwrap();
+    cluster.api::<JobSet>().delete("hello", &delete).await.unwrap();
+    cluster.shows("hello", "node").await;
+}
+
+#[tokio::test]
 async fn a_kill_before_any_write_loses_and_doubles_nothing() {
     let mut writes = 0;
     loop {

@@ -10,7 +10,11 @@ use jiff::Timestamp;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams},
-    runtime::{Controller, controller::Action, watcher},
+    runtime::{
+        Controller,
+        controller::{Action, Config},
+        watcher,
+    },
 };
 use serde_json::json;
 
@@ -19,7 +23,8 @@ use crate::{
     local::{
         assembly,
         job_set::JobSet,
-        reporting::{Failure, Reporting, Severity},
+        ownership::belongs_to,
+        reporting::{AT_ONCE, Failure, Reporting, Severity},
         train_job::{CONTROLLER, TrainJob},
     },
 };
@@ -33,6 +38,7 @@ pub(super) async fn run(client: Client) {
     let reporting = Arc::new(Reporting::new(client.clone(), "trainer-trainjob-controller"));
     Controller::new(Api::<TrainJob>::all(client.clone()), watcher::Config::default())
         .owns(Api::<JobSet>::all(client), watcher::Config::default())
+        .with_config(Config::default().concurrency(AT_ONCE))
         .run(reconcile, Reporting::retry, reporting)
         .for_each(|outcome| async move {
             if let Err(error) = outcome {
@@ -43,16 +49,20 @@ pub(super) async fn run(client: Client) {
 }
 
 async fn reconcile(job: Arc<TrainJob>, reporting: Arc<Reporting>) -> Result<Action, Failure> {
+    // It cannot change, and thousands of jobs that are managed elsewhere must cost nothing.
+    if job.spec.managed_by.as_deref().is_some_and(|manager| manager != CONTROLLER) {
+        return Ok(Action::await_change());
+    }
     let client = reporting.client();
     let namespace = job.namespace().unwrap_or_default();
     let name = job.name_any();
     let jobs: Api<TrainJob> = Api::namespaced(client.clone(), &namespace);
     // The watch may lag behind what this controller itself wrote last.
-    let Some(job) = jobs.get_opt(&name).await? else { return Ok(Action::await_change()) };
-    let elsewhere = job.spec.managed_by.as_deref().is_some_and(|it| it != CONTROLLER);
-    if elsewhere || job.metadata.deletion_timestamp.is_some() {
+    let current = jobs.get_opt(&name).await?;
+    let Some(job) = current.filter(|job| job.metadata.deletion_timestamp.is_none()) else {
+        reporting.succeeded(&*job);
         return Ok(Action::await_change());
-    }
+    };
     let mut status = job.status.clone().unwrap_or_default();
     let now = Timestamp::now();
     let mut failure = None;
@@ -69,7 +79,8 @@ async fn reconcile(job: Arc<TrainJob>, reporting: Arc<Reporting>) -> Result<Acti
     status::set_suspended(&mut status, job.spec.suspend == Some(true), now);
     let job_sets: Api<JobSet> = Api::namespaced(client.clone(), &namespace);
     let job_set = job_sets.get_opt(&name).await?;
-    if let Some(job_set) = job_set.filter(|it| it.metadata.deletion_timestamp.is_none()) {
+    let alive = |it: &JobSet| it.metadata.deletion_timestamp.is_none() && belongs_to(it, &job);
+    if let Some(job_set) = job_set.filter(alive) {
         status::mirror(&mut status, &job_set);
     }
     let left = status::time_left(&job, &status, now);
@@ -97,8 +108,16 @@ async fn make_objects(job: &TrainJob, client: &Client) -> Result<(), Failure> {
     let namespace = job.namespace().unwrap_or_default();
     let job_sets: Api<JobSet> = Api::namespaced(client.clone(), &namespace);
     let existing = job_sets.get_opt(&job.name_any()).await?;
-    if existing.is_some_and(|it| !it.suspended() && !wanted.suspended()) {
-        return Ok(());
+    if let Some(existing) = existing {
+        if !belongs_to(&existing, job) {
+            let name = job.name_any();
+            return Err(Failure::Runtime(format!(
+                "JobSet {name:?} exists and belongs to another object"
+            )));
+        }
+        if !existing.suspended() && !wanted.suspended() {
+            return Ok(());
+        }
     }
     let apply = PatchParams::apply(MANAGER).force();
     job_sets.patch(&job.name_any(), &apply, &Patch::Apply(&wanted)).await?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::MANAGER;
 use crate::local::{
-    ownership::owned_by,
+    ownership::{belongs_to, owned_by},
     reporting::Failure,
     runtimes,
     train_job::{Runtime, TrainJob},
@@ -60,10 +60,7 @@ pub(super) async fn runtime_of(job: &TrainJob, client: &Client) -> Result<Runtim
 
 fn read(job: &TrainJob, snapshot: &ConfigMap) -> Result<Runtime, Failure> {
     let invalid = |why: String| Failure::Runtime(format!("invalid runtime snapshot: {why}"));
-    let owned = snapshot.owner_references().iter().any(|owner| {
-        owner.controller == Some(true) && Some(&owner.uid) == job.metadata.uid.as_ref()
-    });
-    if !owned {
+    if !belongs_to(snapshot, job) {
         return Err(invalid(
             "a snapshot configmap exists but is owned by another object".to_owned(),
         ));
