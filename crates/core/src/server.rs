@@ -117,8 +117,15 @@ impl Server {
         &self.0.closing
     }
 
-    /// Waits until no answer is waited for any more.
-    async fn closed(&self) {
+    /// Waits until the client has hung up and every answer has had its time.
+    pub(crate) async fn closed(&self) {
+        self.0.closing.cancelled().await;
+        self.finished().await;
+        tokio::time::sleep(GRACE + GRACE / 2).await;
+    }
+
+    /// Waits until nobody is expected to read the answer to a question.
+    async fn hung_up(&self) {
         self.0.closing.cancelled().await;
         tokio::time::sleep(GRACE).await;
     }
@@ -197,6 +204,8 @@ impl ServerHandler for Server {
         let (progress, mut steps) = Progress::channel();
         let progress = if token.is_some() { progress } else { Progress::default() };
         let arguments = request.arguments.unwrap_or_default();
+        let tool = self.caller().tools().iter().find(|tool| tool.name == request.name);
+        let changes = tool.is_some_and(|tool| tool.changes(&arguments));
         let mut call = pin!(self.call(&request.name, arguments, progress));
         let told = async {
             loop {
@@ -210,7 +219,8 @@ impl ServerHandler for Server {
         let outcome = tokio::select! {
             outcome = told => outcome,
             () = cx.ct.cancelled() => Err(Error::Cancelled),
-            () = self.closed() => Err(Error::Cancelled),
+            // What changes the cluster is waited for, and told to whoever may still listen.
+            () = self.hung_up(), if !changes => Err(Error::Cancelled),
         };
         match outcome {
             Ok(answer) => Ok(answer.into_result().into()),

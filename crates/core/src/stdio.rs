@@ -28,7 +28,11 @@ impl Server {
     ) -> Result<(), ServerInitializeError> {
         let input = EofSignal { input, hung_up: self.closing().clone() };
         let served = match self.clone().serve((input, output)).await {
-            Ok(service) => service.waiting().await.map(|_| ()),
+            Ok(service) => tokio::select! {
+                served = service.waiting() => served.map(|_| ()),
+                // The library may wait longer for a client that hangs up in the wrong moment.
+                () = self.closed() => Ok(()),
+            },
             // A client that hangs up before it says hello has not failed.
             Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
             Err(error) => return Err(error),
