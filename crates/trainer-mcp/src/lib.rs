@@ -22,6 +22,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
     about: "Plan, start, follow and explain training jobs",
     guide: include_str!("guide.md"),
     tools: &[
+        capacity::TOOLS,
         runtimes::TOOLS,
         submission::TOOLS,
         jobs::TOOLS,
