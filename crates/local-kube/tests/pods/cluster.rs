@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{Event, PersistentVolumeClaim, Pod};
 use kube::{
     Api, Client, Resource,
-    api::{ListParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     core::NamespaceResourceScope,
     runtime::{WatchStreamExt, watcher},
 };
@@ -22,6 +22,7 @@ pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) dir: PathBuf,
     kube: LocalKube,
+    change: fn(&mut kubelet::Options),
     kubelet: Option<JoinHandle<()>>,
     controllers: JoinSet<()>,
     _folder: tempfile::TempDir,
@@ -30,12 +31,17 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A machine with back-off short enough to wait for.
     pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: fn(&mut kubelet::Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let kube = LocalKube::open(Options::default()).unwrap();
         let mut cluster = Self {
             client: kube.client(),
             kube,
             dir: folder.path().to_owned(),
+            change,
             kubelet: None,
             controllers: JoinSet::new(),
             _folder: folder,
@@ -43,6 +49,13 @@ impl Cluster {
         // Made once for all tests: what it holds is the same for each.
         std::os::unix::fs::symlink(environments(), cluster.dir.join("environments")).unwrap();
         cluster.start_kubelet();
+        cluster
+    }
+
+    /// With environments of its own, none made yet.
+    pub(crate) async fn bare() -> Self {
+        let cluster = Self::new().await;
+        std::fs::remove_file(cluster.dir.join("environments")).unwrap();
         cluster
     }
 
@@ -58,6 +71,7 @@ impl Cluster {
         let supervisor = vec![OsString::from(env!("CARGO_BIN_EXE_local-kube-supervisor"))];
         let mut options = kubelet::Options::new("machine", self.dir.clone(), supervisor);
         options.first_backoff = Duration::from_secs(1);
+        (self.change)(&mut options);
         let client = self.client.clone();
         self.kubelet = Some(tokio::spawn(async move {
             kubelet::run(client, options).await.unwrap();
@@ -177,6 +191,31 @@ impl Cluster {
         };
         let said = tokio::time::timeout(PATIENCE, said).await;
         assert!(said.is_ok(), "no event {part:?} in {:#?}", self.events(name).await);
+    }
+
+    pub(crate) async fn merge<K>(&self, name: &str, patch: Value)
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + DeserializeOwned,
+    {
+        let patch = Patch::Merge(patch);
+        self.api::<K>().patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// A Pod's log once it contains `part`.
+    pub(crate) async fn log_with(&self, name: &str, part: &str) -> String {
+        let said = async {
+            loop {
+                let log = self.log(name, &[]).await.unwrap();
+                if log.contains(part) {
+                    return log;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, said).await.unwrap()
     }
 
     /// A Pod's log, as the log subresource reads it.

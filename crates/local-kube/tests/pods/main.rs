@@ -4,5 +4,9 @@
 
 mod adoption;
 mod cluster;
+mod configuration;
+mod environments;
+mod limits;
+mod logs;
 mod running;
 mod scheduling;

@@ -93,7 +93,7 @@ async fn a_deleted_pod_is_asked_to_stop_and_then_killed() {
         json!([{ "name": "data", "mountPath": "/data" }]);
     cluster.claim("kept").await;
     cluster.run(asked, |pod| state(pod)["running"].is_object()).await;
-    follow_until(&cluster, "asked", "ready").await;
+    cluster.log_with("asked", "ready").await;
     cluster.api::<Pod>().delete("asked", &DeleteParams::default()).await.unwrap();
     cluster.wait_gone::<Pod>("asked").await;
 
@@ -108,19 +108,9 @@ async fn a_deleted_pod_is_asked_to_stop_and_then_killed() {
     let mut deaf = pod("deaf", "trap '' TERM; echo $$$$; while :; do sleep 0.1; done");
     deaf["spec"]["terminationGracePeriodSeconds"] = 1.into();
     cluster.run(deaf, |pod| state(pod)["running"].is_object()).await;
-    let pid = follow_until(&cluster, "deaf", "\n").await;
+    let pid = cluster.log_with("deaf", "\n").await;
     cluster.api::<Pod>().delete("deaf", &DeleteParams::default()).await.unwrap();
     cluster.wait_gone::<Pod>("deaf").await;
     let alive = std::process::Command::new("kill").args(["-0", pid.trim()]).output().unwrap();
     assert!(!alive.status.success(), "the process outlived its Pod");
-}
-
-async fn follow_until(cluster: &Cluster, name: &str, part: &str) -> String {
-    loop {
-        let log = cluster.log(name, &[]).await.unwrap();
-        if log.contains(part) {
-            return log;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
 }
