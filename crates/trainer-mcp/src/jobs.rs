@@ -108,5 +108,6 @@ fn twenty() -> usize {
     20
 }
 
-#[cfg(all(test, feature = "local"))]
+#[cfg(test)]
+#[cfg(feature = "local")]
 mod tests;

@@ -250,5 +250,6 @@ fn twenty() -> usize {
     20
 }
 
-#[cfg(all(test, feature = "local"))]
+#[cfg(test)]
+#[cfg(feature = "local")]
 mod tests;

@@ -180,5 +180,6 @@ impl Tool for RunCustomTraining {
     }
 }
 
-#[cfg(all(test, feature = "local"))]
+#[cfg(test)]
+#[cfg(feature = "local")]
 mod tests;
