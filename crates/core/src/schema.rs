@@ -79,8 +79,12 @@ fn shorten(schema: &mut JsonObject, contract: Contract) {
             schema.remove(word);
         }
     }
-    if schema.get("default") == Some(&Value::Null) {
+    if schema.get("default").is_some_and(is_nothing) {
         schema.remove("default");
+    }
+    // Whatever it is, it may be: so it is without the word.
+    if schema.get("additionalProperties") == Some(&Value::Bool(true)) {
+        schema.remove("additionalProperties");
     }
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = joined(description);
@@ -104,6 +108,16 @@ fn shorten(schema: &mut JsonObject, contract: Contract) {
             }
             _ => {}
         }
+    }
+}
+
+/// A default that says no more than that the argument may be left out.
+fn is_nothing(default: &Value) -> bool {
+    match default {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     }
 }
 
