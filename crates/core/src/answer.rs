@@ -54,3 +54,40 @@ impl Answer {
 pub(crate) fn failed(error: &Error) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(error.to_json().to_string())])
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nothing_secret_and_nothing_that_acts_on_a_terminal_leaves() {
+        let token = format!("hf_{}", "a1".repeat(17));
+        let value = json!({"log": format!("\u{1b}[1mlogin {token}\u{1b}[0m\u{0}"), "env": {"HF_TOKEN": "x"}});
+        let blocks = vec![Block::Text(format!("again {token}"))];
+        let answer = Answer::new(Output { value, blocks }).expect("it is small");
+        assert_eq!(
+            answer,
+            Answer {
+                value: json!({"log": "login [redacted]", "env": {"HF_TOKEN": "[redacted]"}}),
+                text: "log: login [redacted]\nenv:\n  HF_TOKEN: [redacted]".to_owned(),
+                blocks: vec![Block::Text("again [redacted]".to_owned())],
+            }
+        );
+        let error = Error::conflict(format!("bad {token}"), format!("renew {token}")).to_json();
+        assert!(!error.to_string().contains(&token), "{error}");
+    }
+
+    #[test]
+    fn a_result_is_structured_and_told_and_a_failure_only_told() {
+        let value = json!({"count": 1});
+        let blocks =
+            vec![Block::Image { data: "AA==".to_owned(), mime_type: "image/png".to_owned() }];
+        let result = Answer::new(Output { value, blocks }).expect("it is small").into_result();
+        assert_eq!(result.structured_content, Some(json!({"count": 1})));
+        assert_eq!((result.content.len(), result.is_error), (2, Some(false)));
+        let failure = failed(&Error::Panicked);
+        assert_eq!((failure.structured_content, failure.is_error), (None, Some(true)));
+    }
+}

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+/// Wider columns are mostly blanks, which cost tokens too.
+const WIDEST: usize = 60;
+
 /// A value as an agent or a person reads it.
 pub(crate) fn of(value: &Value) -> String {
     let mut text = String::new();
@@ -73,6 +76,12 @@ fn write_rows(text: &mut String, items: &[Value], depth: usize) {
     let widths: Vec<usize> = (0..table[0].len())
         .map(|column| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
         .collect();
+    if widths.iter().any(|width| *width > WIDEST) {
+        for item in items {
+            write_item(text, item, depth);
+        }
+        return;
+    }
     for row in &table {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
@@ -174,11 +183,17 @@ mod tests {
             "warnings": [],
             "lines": ["one\ntwo", "three"],
             "pods": [{"name": "p", "containers": [{"name": "node", "state": "Running"}]}],
+            "hidden": [{"tools": ["a", "b"], "why": "w".repeat(61)}, {"tools": ["c"], "why": "x"}],
         });
         expect![[r#"
             namespace: team-a
             labels: a, b
             warnings: none
+            hidden:
+              - why: wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww
+                tools: a, b
+              - why: x
+                tools: c
             items:
               name         accuracy  nodes  status
               digits       0.9722    1      Complete

@@ -76,9 +76,11 @@ fn report(error: &Error, json: bool) -> anyhow::Result<()> {
     if json {
         return say(&serde_json::to_string_pretty(&error.to_json())?);
     }
-    complain(&format!("error: {error}"));
-    if let Some(hint) = error.hint() {
-        complain(&format!("hint: {hint}"));
+    let told = error.to_json();
+    for (word, key) in [("error", "message"), ("hint", "hint")] {
+        if let Some(text) = told[key].as_str() {
+            complain(&format!("{word}: {text}"));
+        }
     }
     Ok(())
 }

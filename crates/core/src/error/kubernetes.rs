@@ -23,6 +23,8 @@ pub(super) enum Failure {
     Invalid,
     RateLimited,
     Webhook,
+    /// A webhook with side effects, which the API server does not call for a rehearsal.
+    NoRehearsal,
     Timeout,
     Unavailable,
     Other,
@@ -34,6 +36,7 @@ impl Failure {
         let denied = says("denied the request") || says("denied request");
         match status.code {
             _ if says("failed calling webhook") => Self::Webhook,
+            _ if says("does not support dry run") => Self::NoRehearsal,
             _ if denied && says("dmission") => Self::Admission,
             400 | 422 => Self::Invalid,
             401 => Self::Unauthenticated,
@@ -68,6 +71,7 @@ impl Failure {
             Self::Invalid => "invalid",
             Self::RateLimited => "rate_limited",
             Self::Webhook => "webhook_unavailable",
+            Self::NoRehearsal => "preview_unavailable",
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
             Self::Other => "kubernetes",
@@ -93,6 +97,10 @@ impl Failure {
             Self::Webhook => {
                 "the component's controller does not answer: it may be starting or broken, which \
                  its administrator can see"
+            }
+            Self::NoRehearsal => {
+                "a webhook of this cluster cannot rehearse, which its administrator can mend; a \
+                 confirmed call may still work, without a preview"
             }
             Self::Timeout => "the cluster is slow: repeat, or ask for less",
             Self::Unavailable => "the API server is not ready: wait a little, then repeat",
@@ -205,6 +213,8 @@ mod tests {
         check(429, "TooManyRequests", "busy", ["rate_limited", "busy"]);
         let calling = "Internal error occurred: failed calling webhook \"v\": connection refused";
         check(500, "InternalError", calling, ["webhook_unavailable", calling]);
+        let side_effects = "admission webhook \"v\" does not support dry run";
+        check(400, "BadRequest", side_effects, ["preview_unavailable", side_effects]);
         check(503, "", "", ["unavailable", "the API server answered 503 "]);
         check(504, "Timeout", "slow", ["timeout", "slow"]);
     }

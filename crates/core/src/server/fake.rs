@@ -44,6 +44,8 @@ pub(super) struct Fake {
     pub(super) verbs: Arc<Mutex<Vec<&'static str>>>,
     /// Method and URI of every request for widgets.
     pub(super) asked: Arc<Mutex<Vec<String>>>,
+    /// Has a receiver for each request for widgets that waits for an answer.
+    pub(super) waiting: watch::Sender<()>,
 }
 
 impl Default for Fake {
@@ -53,6 +55,7 @@ impl Default for Fake {
             widgets: watch::Sender::new(true),
             verbs: Arc::new(Mutex::new(vec!["get", "list", "create"])),
             asked: Arc::default(),
+            waiting: watch::Sender::default(),
         }
     }
 }
@@ -84,6 +87,7 @@ impl Fake {
         }
         match mood {
             Mood::Hangs => {
+                let _waits = path.contains("/widgets").then(|| self.waiting.subscribe());
                 let _ = self.mood.subscribe().wait_for(|mood| *mood != Mood::Hangs).await;
                 Ok(self.well(&path, request).await)
             }

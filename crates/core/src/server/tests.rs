@@ -290,6 +290,30 @@ async fn long_work_is_told_and_ends_when_the_client_hangs_up() {
 }
 
 #[tokio::test]
+async fn a_cancelled_call_lets_go_of_the_cluster_at_once() {
+    for era in [Era::Legacy, Era::Modern] {
+        let fake = Fake::default();
+        let session = Session::new(&fake, era).await;
+        assert_eq!(session.names().await, ALL);
+        fake.set(Mood::Hangs);
+        let peer = session.client.peer().clone();
+        let call = tokio::spawn(async move {
+            peer.call_tool(CallToolRequestParams::new("list_widgets")).await
+        });
+        let waiting = async |count| {
+            while fake.waiting.receiver_count() != count {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, waiting(1)).await.expect("the call waits");
+        call.abort();
+        timeout(Duration::from_secs(5), waiting(0)).await.expect("the call waits no more");
+        fake.set(Mood::Well);
+        assert_eq!(session.names().await, ALL);
+    }
+}
+
+#[tokio::test]
 async fn malformed_messages_are_answered_or_skipped_and_the_server_goes_on() {
     let server = Server::new(Fake::default().caller(Persona::Readonly), SETS);
     let (mut ours, theirs) = tokio::io::duplex(1 << 16);
