@@ -8,22 +8,21 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{fmt::Debug, sync::Arc};
 
 use futures::StreamExt as _;
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Service},
-};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Service};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::NamespaceResourceScope,
     runtime::{
         Controller,
         controller::{Action, Config},
         watcher,
     },
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use self::plan::Plan;
@@ -87,14 +86,10 @@ async fn carry_out(plan: Plan, job_set: &JobSet, reporting: &Reporting) -> Resul
         ignore(deleted, 404)?;
     }
     if let Some(service) = &plan.service {
-        let services: Api<Service> = Api::namespaced(client.clone(), &namespace);
-        let created = services.create(&writing(), service).await;
-        refuse("HeadlessServiceCreationFailed", created, job_set, reporting).await?;
+        ensure("HeadlessServiceCreationFailed", service, job_set, reporting).await?;
     }
     for claim in &plan.claims {
-        let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
-        let created = claims.create(&writing(), claim).await;
-        refuse("PVCCreationFailed", created, job_set, reporting).await?;
+        ensure("PVCCreationFailed", claim, job_set, reporting).await?;
     }
     for job in &plan.create {
         let created = jobs.create(&writing(), job).await;
@@ -137,6 +132,29 @@ fn ignore<T>(result: kube::Result<T>, code: u16) -> kube::Result<()> {
         Err(kube::Error::Api(status)) if status.code == code => Ok(()),
         other => other.map(|_| ()),
     }
+}
+
+/// Creates an object unless it is there. It is looked for first, since a full quota would refuse
+/// even an object that exists.
+async fn ensure<K>(
+    reason: &str,
+    object: &K,
+    job_set: &JobSet,
+    reporting: &Reporting,
+) -> Result<(), Failure>
+where
+    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    let namespace = job_set.namespace().unwrap_or_default();
+    let api: Api<K> = Api::namespaced(reporting.client().clone(), &namespace);
+    if api.get_opt(&object.name_any()).await?.is_some() {
+        return Ok(());
+    }
+    refuse(reason, api.create(&writing(), object).await, job_set, reporting).await
 }
 
 /// Reports why something could not be created. That it is there already is no failure: a process

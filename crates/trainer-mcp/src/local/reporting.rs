@@ -36,8 +36,9 @@ pub(super) enum Failure {
     Kubernetes(#[from] kube::Error),
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
+    /// What is there does not fit what is to be made.
     #[error("{0}")]
-    Runtime(String),
+    State(String),
 }
 
 /// What the API server said, without the client's own words around it.

@@ -69,7 +69,7 @@ async fn reconcile(job: Arc<TrainJob>, reporting: Arc<Reporting>) -> Result<Acti
     if let Some(unknown) = job.spec.runtime_ref.unsupported() {
         let message = format!("unsupported runtime: {unknown}");
         status::set(&mut status, "Failed", "TrainingRuntimeNotSupported", &message, now);
-        failure = Some(Failure::Runtime(message));
+        failure = Some(Failure::State(message));
     } else if !status::is_finished(&status)
         && let Err(error) = make_objects(&job, client).await
     {
@@ -111,7 +111,7 @@ async fn make_objects(job: &TrainJob, client: &Client) -> Result<(), Failure> {
     if let Some(existing) = existing {
         if !belongs_to(&existing, job) {
             let name = job.name_any();
-            return Err(Failure::Runtime(format!(
+            return Err(Failure::State(format!(
                 "JobSet {name:?} exists and belongs to another object"
             )));
         }

@@ -194,10 +194,11 @@ fn counts(job_set: &JobSet, children: &Children<'_>) -> Vec<ReplicatedJobStatus>
 
 /// Whether every Pod of a Job is ready or done.
 fn is_ready(job: &Job) -> bool {
-    let (status, spec) = (job_status(job), job.spec.clone().unwrap_or_default());
-    let parallelism = spec.parallelism.unwrap_or(1);
-    let pods = spec.completions.map_or(parallelism, |completions| completions.min(parallelism));
-    status.succeeded.unwrap_or(0) + status.ready.unwrap_or(0) >= pods
+    let spec = job.spec.as_ref();
+    let parallelism = spec.and_then(|spec| spec.parallelism).unwrap_or(1);
+    let completions = spec.and_then(|spec| spec.completions).unwrap_or(parallelism);
+    let status = job_status(job);
+    status.succeeded.unwrap_or(0) + status.ready.unwrap_or(0) >= completions.min(parallelism)
 }
 
 fn is_suspended(job: &Job) -> bool {

@@ -29,20 +29,20 @@ pub(super) async fn runtime_of(job: &TrainJob, client: &Client) -> Result<Runtim
     let reference = &job.spec.runtime_ref;
     let Some(runtime) = runtimes::get(client, reference, &namespace).await? else {
         let kind = reference.kind();
-        return Err(Failure::Runtime(format!(
+        return Err(Failure::State(format!(
             "{kind} specified in TrainJob is not found: {kind}.{} {:?} not found",
             reference.group(),
             reference.name
         )));
     };
     let mut runtime = serde_json::to_value(runtime)
-        .map_err(|error| Failure::Runtime(format!("creating runtime snapshot: {error}")))?;
+        .map_err(|error| Failure::State(format!("creating runtime snapshot: {error}")))?;
     if let Some(metadata) = runtime["metadata"].as_object_mut() {
         // Who changed which field is a history of the runtime, not a part of it.
         metadata.remove("managedFields");
     }
     let yaml = serde_saphyr::to_string(&runtime)
-        .map_err(|error| Failure::Runtime(format!("creating runtime snapshot: {error}")))?;
+        .map_err(|error| Failure::State(format!("creating runtime snapshot: {error}")))?;
     let snapshot = ConfigMap {
         metadata: ObjectMeta {
             name: Some(name.clone()),
@@ -59,7 +59,7 @@ pub(super) async fn runtime_of(job: &TrainJob, client: &Client) -> Result<Runtim
 }
 
 fn read(job: &TrainJob, snapshot: &ConfigMap) -> Result<Runtime, Failure> {
-    let invalid = |why: String| Failure::Runtime(format!("invalid runtime snapshot: {why}"));
+    let invalid = |why: String| Failure::State(format!("invalid runtime snapshot: {why}"));
     if !belongs_to(snapshot, job) {
         return Err(invalid(
             "a snapshot configmap exists but is owned by another object".to_owned(),
