@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{
     Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -35,7 +35,8 @@ impl Home {
         command
             .args(words)
             .env("KUBEFLOW_MCP_LOCAL_DIR", self.path())
-            .env("KUBEFLOW_MCP_LOG", "warn");
+            .env("KUBEFLOW_MCP_LOG", "warn")
+            .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command
     }
 
@@ -77,6 +78,18 @@ fn process(output: &Output) -> u32 {
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|it| it.contains("process")).unwrap();
     line.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap()
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "{what}: not within a minute");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn lives(pid: u32) -> bool {
+    Command::new("kill").args(["-0", &pid.to_string()]).output().unwrap().status.success()
 }
 
 fn kill(pid: u32) {
@@ -122,10 +135,11 @@ async fn a_server_finds_the_daemon_and_restarts_it_when_it_is_killed() {
 
     kill(home.serving().unwrap());
     // The server takes what it knows for granted for a moment, and then asks again.
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while home.serving().is_none() && Instant::now() < deadline {
+    until("the daemon is back", async || {
         health().await.unwrap();
-    }
+        home.serving().is_some()
+    })
+    .await;
     assert_eq!(health().await.unwrap().value, before.value);
     assert!(home.serving().is_some());
     client.close().await.unwrap();
@@ -143,21 +157,58 @@ async fn a_server_leaves_a_stopped_daemon_alone() {
     };
     assert_eq!(problem().await, None);
     assert!(home.run(&["local", "stop"]).status.success());
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let said = loop {
-        match problem().await {
-            Some(said) => break said,
-            None => assert!(Instant::now() < deadline, "the server never noticed"),
-        }
-    };
+    let mut said = None;
+    until("the server notices", async || {
+        said = problem().await;
+        said.is_some()
+    })
+    .await;
+    let said = said.unwrap();
     assert!(said.contains("`local start` starts it again"), "{said}");
     assert_eq!(home.serving(), None);
 
     home.start();
-    while problem().await.is_some() {
-        assert!(Instant::now() < deadline, "the server never noticed");
-    }
+    until("the server finds it again", async || problem().await.is_none()).await;
     client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_goes_on_without_the_daemon_and_ends_with_the_cluster() {
+    let home = Home::new();
+    home.start();
+    let note = home.0.path().join("process");
+    let script = "import os, sys, time; \
+        print(os.getpid(), file=open(sys.argv[1], 'w')); time.sleep(600)";
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "sleeper"},
+        "spec": {"containers": [{
+            "name": "main",
+            "image": "localhost/host-python",
+            "command": ["python", "-c", script, note],
+        }]},
+    }))
+    .unwrap();
+    let pods = Api::<Pod>::default_namespaced(home.client().await);
+    pods.create(&Default::default(), &pod).await.unwrap();
+    let is_running = async |pod: &str| {
+        let status = pods.get(pod).await.ok().and_then(|it| it.status);
+        status.and_then(|it| it.phase).is_some_and(|it| it == "Running")
+    };
+    until("the Pod runs", async || is_running("sleeper").await && note.exists()).await;
+    let noted = || -> u32 { std::fs::read_to_string(&note).unwrap().trim().parse().unwrap() };
+    let process = noted();
+
+    let stopped = home.run(&["local", "stop"]);
+    let said = String::from_utf8_lossy(&stopped.stdout);
+    assert!(said.contains("1 Pods go on running"), "{said}");
+    assert!(lives(process));
+    kill(home.start());
+    home.start();
+    until("the Pod is found again", async || is_running("sleeper").await).await;
+    assert!(process == noted() && lives(process), "the process was started again");
+
+    assert!(home.run(&["local", "delete", "--yes"]).status.success());
+    until("the process has ended", async || !lives(process)).await;
 }
 
 #[test]
