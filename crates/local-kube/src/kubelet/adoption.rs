@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::{
     container::{Backoff, Container, State},
-    folder,
+    folder, logs,
     process_tree::{birth, kill_all},
     run::{Ended, Observed, Run, Started},
 };
@@ -53,7 +53,13 @@ pub(super) fn look(container: &mut Container, run: &Run, attempt: u32, backoff: 
             let stopping = matches!(container.state, State::Running { stopping: true, .. });
             container.state = State::Running { attempt, started, stopping };
         }
-        Ok(Observed::Ended(ended)) => container.end(attempt, ended, backoff),
+        Ok(Observed::Ended(mut ended)) => {
+            let policy = container.spec.termination_message_policy.as_deref();
+            if policy == Some("FallbackToLogsOnError") && ended.exit_code != 0 {
+                ended.message = ended.message.or_else(|| logs::last_words(run));
+            }
+            container.end(attempt, ended, backoff);
+        }
         Ok(Observed::Orphaned(started)) => {
             let ended = lost(run, started.as_ref());
             container.end(attempt, ended, backoff);

@@ -7,6 +7,9 @@ use k8s_openapi::api::core::v1 as core;
 
 use super::run::{Ended, Started};
 
+/// Seconds after which it is looked again whether what was missing has appeared.
+const LONGEST_RETRY: i64 = 10;
+
 #[derive(Clone, Debug)]
 pub(super) struct Container {
     pub(super) spec: core::Container,
@@ -16,6 +19,8 @@ pub(super) struct Container {
     pub(super) last: Option<(u32, Ended)>,
     /// Runs that ended soon after they began, one after another.
     pub(super) strikes: u32,
+    /// Starts that could not even be tried since the last one that could.
+    pub(super) failures: u32,
     /// No start is tried before this time.
     pub(super) retry_at: Option<Timestamp>,
 }
@@ -67,7 +72,7 @@ impl Container {
     pub(super) fn new(spec: core::Container, init: bool) -> Self {
         let reason = if init { "PodInitializing" } else { "ContainerCreating" };
         let state = State::Waiting { reason, message: None };
-        Self { spec, init, state, last: None, strikes: 0, retry_at: None }
+        Self { spec, init, state, last: None, strikes: 0, failures: 0, retry_at: None }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -80,6 +85,14 @@ impl Container {
 
     pub(super) fn waits(&mut self, reason: &'static str, message: impl Into<Option<String>>) {
         self.state = State::Waiting { reason, message: message.into() };
+    }
+
+    /// Says why it could not be started, and when that is tried again.
+    pub(super) fn refused(&mut self, reason: &'static str, message: String) {
+        let seconds = (1_i64 << self.failures.min(4)).min(LONGEST_RETRY);
+        self.failures += 1;
+        self.retry_at = Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).ok();
+        self.waits(reason, message);
     }
 
     /// How its newest run ended, unless it runs.

@@ -57,6 +57,15 @@ pub async fn read(
     Ok(first.chain(rest).boxed())
 }
 
+/// The end of a run's log, as far as it fits a container's termination message.
+pub(super) fn last_words(run: &Run) -> Option<String> {
+    let log = std::fs::read(run.log()).ok()?;
+    let wanted = Wanted { tail_lines: Some(80), ..Wanted::default() };
+    let shown = Entries::new(wanted).first(&log);
+    let end = &shown[shown.len().saturating_sub(2048)..];
+    Some(String::from_utf8_lossy(end).into_owned()).filter(|words| !words.is_empty())
+}
+
 /// Which run's log is meant; `None` while the Pod has no node. Only one whose container id the status shows counts.
 fn run(dir: &Path, pod: &Pod, container: &str, previous: bool) -> Result<Option<Run>, Box<Status>> {
     if pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_none()) {

@@ -83,6 +83,9 @@ pub(super) async fn order(
     prepared: &Prepared,
 ) -> Result<Order, (&'static str, String)> {
     let config = |message| ("CreateContainerConfigError", message);
+    if container.restart_policy.as_deref() == Some("Always") {
+        return Err(config("the local cluster runs no restartable init containers".into()));
+    }
     let mut variables = variables::resolve(&kubelet.client, pod, container, &kubelet.allocatable)
         .await
         .map_err(config)?;

@@ -29,8 +29,10 @@ sys.exit(subprocess.run([sys.executable, '-c', code], start_new_session=True).re
 #[tokio::test]
 async fn a_pod_past_its_deadline_fails() {
     let cluster = Cluster::new().await;
+    // Its environment is not to be made within the deadline.
+    cluster.run(pod("quick", "true"), phase("Succeeded")).await;
     let mut slow = pod("slow", "sleep 600");
-    slow["spec"]["activeDeadlineSeconds"] = 1.into();
+    slow["spec"]["activeDeadlineSeconds"] = 2.into();
     let failed = cluster.run(slow, phase("Failed")).await;
     assert_eq!(failed["status"]["reason"], "DeadlineExceeded");
     assert_eq!(state(&failed)["terminated"]["exitCode"], 143);

@@ -32,6 +32,10 @@ async fn exit_codes_and_signals_are_told_apart() {
         let ended = &state(&failed)["terminated"];
         assert_eq!((&ended["exitCode"], &ended["reason"]), (&json!(exit_code), &json!("Error")));
     }
+    let mut talks = pod("talks", "echo before; echo why >&2; exit 1");
+    talks["spec"]["containers"][0]["terminationMessagePolicy"] = "FallbackToLogsOnError".into();
+    let failed = cluster.run(talks, phase("Failed")).await;
+    assert!(state(&failed)["terminated"]["message"].as_str().unwrap().contains("why\n"));
     let mut missing = pod("missing", "");
     missing["spec"]["containers"][0]["command"] = json!(["no-such-program"]);
     let failed = cluster.run(missing, phase("Failed")).await;

@@ -12,7 +12,7 @@ use super::{
         run::{Observed, Order, Run},
         status::restart_policy,
     },
-    Worker, earlier, soon,
+    Worker, earlier,
 };
 use crate::events::Kind;
 
@@ -92,11 +92,9 @@ impl Worker {
             Ok(()) => None,
             Err((reason, message)) => {
                 self.say(Some(number), Kind::Warning, "Failed", format!("Error: {message}"));
-                let retry = soon();
                 let container = &mut self.containers[number];
-                container.waits(reason, message);
-                container.retry_at = retry;
-                retry
+                container.refused(reason, message);
+                container.retry_at
             }
         }
     }
@@ -133,6 +131,7 @@ impl Worker {
             let _ = std::fs::remove_dir_all(old.path());
         }
         let container = &mut self.containers[number];
+        container.failures = 0;
         container.retry_at = None;
         container.state = State::Running { attempt, started: None, stopping: false };
         Ok(())
@@ -165,8 +164,8 @@ impl Worker {
                 self.say(Some(number), Kind::Warning, "Failed", message);
             }
             State::Waiting { .. } => {
-                container.waits("RunContainerError", "the supervisor could not be run".to_owned());
-                container.retry_at = soon();
+                container
+                    .refused("RunContainerError", "the supervisor could not be run".to_owned());
             }
             State::Running { .. } | State::Terminated { .. } => {}
         }
