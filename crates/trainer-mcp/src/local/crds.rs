@@ -1,5 +1,7 @@
 //! The custom resources of Kubeflow Trainer and JobSet, with schemas of our own.
 
+use std::sync::LazyLock;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde::Deserialize;
 
@@ -20,15 +22,20 @@ struct Definitions {
     cluster_training_runtime: CustomResourceDefinition,
 }
 
-pub(super) fn crds() -> Vec<CustomResourceDefinition> {
+/// Read once: tests open a cluster each, and the text is long.
+static CRDS: LazyLock<[CustomResourceDefinition; 4]> = LazyLock::new(|| {
     let definitions: Definitions =
         serde_saphyr::from_str(DEFINITIONS).expect("a test reads the same text");
-    vec![
+    [
         definitions.job_set,
         definitions.train_job,
         definitions.training_runtime,
         definitions.cluster_training_runtime,
     ]
+});
+
+pub(super) fn crds() -> Vec<CustomResourceDefinition> {
+    CRDS.to_vec()
 }
 
 #[cfg(test)]
