@@ -74,8 +74,11 @@ impl Asked {
             return Ok(self.about_the_server(kube));
         };
         let query = Query::parse(&self.query)?;
-        let representation = Representation::accepted(self.header(&header::ACCEPT))?;
-        let representation = representation.with(query.include);
+        let representation = match path.subresource {
+            // Logs are text, whatever else the client would take.
+            Some("log") => Representation::Full,
+            _ => Representation::accepted(self.header(&header::ACCEPT))?.with(query.include),
+        };
         grants.check(&user, &action(&path, &self.method, &query))?;
         let kinds = kube.kinds();
         let Some(kind) = kinds.get(path.group, path.version, path.plural) else {
@@ -329,7 +332,7 @@ fn response(
 fn warned(mut response: Response<ResponseBody>, warnings: &[String]) -> Response<ResponseBody> {
     for warning in warnings {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+        if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()) {
             response.headers_mut().append(header::WARNING, value);
         }
     }

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    Admit, ResponseBody, UserInfo, answer, contents, garbage,
+    Admit, ResponseBody, UserInfo, answer, contents, expiry, garbage,
     http::{self, ListenError, Listener, administrator},
     kinds::{CRDS, Kinds},
     quota,
@@ -146,6 +146,7 @@ impl LocalKube {
         futures::join!(
             garbage::run(self),
             contents::run(self),
+            expiry::run(self),
             quota::keep_status(self),
             scheduler::run(self.client()),
         );

@@ -36,6 +36,8 @@ mod discovery;
 #[cfg(feature = "cluster")]
 mod events;
 #[cfg(feature = "cluster")]
+mod expiry;
+#[cfg(feature = "cluster")]
 mod garbage;
 #[cfg(feature = "cluster")]
 mod kinds;

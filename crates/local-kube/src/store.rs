@@ -140,7 +140,7 @@ impl Store {
         value: Value,
         expect: Expect,
     ) -> Result<Arc<Object>, Lost> {
-        self.put_if(resource, key, value, expect, |_| Ok::<_, Lost>(()))
+        self.put_if(resource, key, value, expect, |_, _| Ok::<_, Lost>(()))
     }
 
     /// As `put`, when `check` agrees. Nothing is written between its look at the store and the write.
@@ -150,11 +150,11 @@ impl Store {
         key: &Key,
         value: Value,
         expect: Expect,
-        check: impl FnOnce(&View<'_>) -> Result<(), E>,
+        check: impl FnOnce(&View<'_>, &Value) -> Result<(), E>,
     ) -> Result<Arc<Object>, E> {
         let mut inner = self.lock();
         inner.expect(resource, key, expect)?;
-        check(&View(&inner.collections))?;
+        check(&View(&inner.collections), &value)?;
         let object = Arc::new(stamped(value, inner.version + 1));
         inner.file.put(resource, key, &object).map_err(Lost::from)?;
         inner.write(resource, key, object.clone(), true);

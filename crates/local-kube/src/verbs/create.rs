@@ -86,8 +86,8 @@ pub(super) async fn create_object(
 }
 
 fn store(kube: &LocalKube, kind: &Kind, key: &Key, object: Value) -> Result<Arc<Object>> {
-    let new = object.clone();
-    let within_quota = |view: &View<'_>| Ok(quota::check(view, kind, key, &Value::Null, &new)?);
+    let within_quota =
+        |view: &View<'_>, new: &Value| Ok(quota::check(view, kind, key, &Value::Null, new)?);
     let written = kube.store().put_if(&kind.resource, key, object, Expect::Absent, within_quota);
     let written = written.map_err(|refused| match refused {
         Refused::Status(status) => status,

@@ -18,6 +18,7 @@ use crate::{
 
 /// Pods get this long to end when nothing else is said.
 const POD_GRACE_SECONDS: u64 = 30;
+const JOBS: &str = "jobs.batch";
 /// How often a deletion is tried anew on an object that others write meanwhile.
 const ATTEMPTS: usize = 16;
 
@@ -115,6 +116,10 @@ async fn delete_object(
     check_preconditions(&kind, &options.preconditions, key, object)?;
     request.admitted(kube, Operation::Delete, &key.name, Value::Null, &object.value).await?;
     let marked = marked(&kind, options, &object.value);
+    if kind.resource == JOBS && options.propagation_policy.is_none() {
+        let orphans = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning";
+        request.warnings.push(orphans.to_owned());
+    }
     if marked == object.value && !is_free(&marked) {
         return Ok(Answer::Object(StatusCode::OK, object.clone()));
     }
@@ -154,7 +159,7 @@ fn answer(kind: &Kind, object: Arc<Object>, gone: bool) -> Answer {
 /// The object as a deletion leaves it, if it leaves it.
 fn marked(kind: &Kind, options: &Options, object: &Value) -> Value {
     let mut marked = object.clone();
-    let policy = options.propagation_policy.as_deref();
+    let policy = options.propagation_policy.as_deref().or(default_policy(kind));
     let mut finalizers: Vec<Value> =
         object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     for (finalizer, of_policy) in [("orphan", "Orphan"), ("foregroundDeletion", "Foreground")] {
@@ -188,6 +193,12 @@ fn marked(kind: &Kind, options: &Options, object: &Value) -> Value {
         _ => {}
     }
     marked
+}
+
+/// What becomes of dependents when the client does not say; garbage collection then follows by itself.
+fn default_policy(kind: &Kind) -> Option<&'static str> {
+    // Clients of this version may count on it since before there was garbage collection.
+    (kind.resource == JOBS).then_some("Orphan")
 }
 
 /// Only Pods on a Node need time: somebody has to end their processes.

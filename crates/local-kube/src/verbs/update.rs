@@ -22,6 +22,11 @@ const ATTEMPTS: usize = 16;
 pub(crate) async fn update(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result<Answer> {
     let new = super::read_body(request, body)?;
     let (key, old) = request.stored(kube)?;
+    if new["metadata"]["resourceVersion"].is_null() && !may_overwrite(&request.kind) {
+        let field = "metadata.resourceVersion";
+        let cause = cause::invalid(field, &0.into(), "must be specified for an update");
+        return Err(status::invalid(request.kind.by_kind(), &key.name, vec![cause]));
+    }
     change(kube, request, &key, &old, new, false).await
 }
 
@@ -100,6 +105,12 @@ async fn applied(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result
     }
 }
 
+/// Whether a client may replace an object without saying which version it knows.
+fn may_overwrite(kind: &Kind) -> bool {
+    let custom = matches!(kind.form, Form::Custom { .. });
+    !custom && ![CRDS, "leases.coordination.k8s.io"].contains(&kind.resource.as_str())
+}
+
 fn patched(request: &Request, content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
     const OF_ALL: &str = "application/json-patch+json, application/merge-patch+json";
     const BUILT_IN: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
@@ -172,9 +183,8 @@ async fn change(
     let written = match is_free(&new) {
         true => store.remove(resource, key, new, old.version).map_err(Refused::from),
         false => {
-            let after = new.clone();
             let within_quota =
-                |view: &View<'_>| Ok(quota::check(view, &kind, key, &old.value, &after)?);
+                |view: &View<'_>, new: &Value| Ok(quota::check(view, &kind, key, &old.value, new)?);
             store.put_if(resource, key, new, Expect::Version(old.version), within_quota)
         }
     };

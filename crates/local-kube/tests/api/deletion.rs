@@ -1,7 +1,10 @@
 //! What deletion takes along: dependents, finalizers, namespaces, definitions.
 
 use k8s_openapi::{
-    api::core::v1::{ConfigMap, Namespace, Pod},
+    api::{
+        batch::v1::Job,
+        core::v1::{ConfigMap, Namespace, Pod},
+    },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -81,6 +84,26 @@ async fn preconditions_protect_from_deleting_another() {
     let refused = failure(api.delete("a", &params).await);
     assert_eq!((refused.code, refused.reason.as_str()), (409, "Conflict"));
     assert!(api.get_opt("a").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_job_leaves_its_pods_unless_told_otherwise() {
+    let client = running_client();
+    let (jobs, pods): (Api<Job>, Api<Pod>) =
+        (Api::default_namespaced(client.clone()), Api::default_namespaced(client));
+    let spec = json!({"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]});
+    for (name, params) in [("j", DeleteParams::default()), ("k", DeleteParams::background())] {
+        let job = object(json!({"metadata": {"name": name},
+            "spec": {"suspend": true, "template": {"spec": spec}}}));
+        let job: Job = jobs.create(&PostParams::default(), &job).await.unwrap();
+        let mut pod: Pod = object(json!({"metadata": {"name": name}, "spec": spec}));
+        pod.metadata.owner_references = Some(vec![job.owner_ref(&()).unwrap()]);
+        pods.create(&PostParams::default(), &pod).await.unwrap();
+        jobs.delete(name, &params).await.unwrap();
+        gone(&jobs, name).await;
+    }
+    gone(&pods, "k").await;
+    assert_eq!(pods.get("j").await.unwrap().metadata.owner_references, None);
 }
 
 #[tokio::test]

@@ -123,6 +123,17 @@ async fn an_update_that_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_custom_resource_is_replaced_by_who_knows_its_version() {
+    let api = widgets(&client());
+    let mut widget = api.create(&PostParams::default(), &widget("w", json!({}))).await.unwrap();
+    let known = widget.metadata.resource_version.take();
+    let refused = failure(api.replace("w", &PostParams::default(), &widget).await);
+    assert_eq!((refused.code, causes(&refused)), (422, vec!["metadata.resourceVersion"]));
+    widget.metadata.resource_version = known;
+    api.replace("w", &PostParams::default(), &widget).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_job_gets_its_defaults_and_selector() {
     let api: Api<Job> = Api::default_namespaced(client());
     let job = object(json!({"metadata": {"name": "j"}, "spec": {"template": {"spec": {
