@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Answer, Refused, Request, form, lost};
 use crate::{
     LocalKube, Operation, built_in,
-    kinds::{CLEANUP, CRDS, Kind},
+    kinds::{CRDS, Kind},
     metadata, quota, rbac,
     status::{self, Result, cause},
     store::{Expect, Key, Lost, Object, View},
@@ -57,7 +57,9 @@ pub(super) async fn create_object(
         let cause = cause::required("metadata.name", "name or generateName is required");
         return Err(status::invalid(kind.by_kind(), "", vec![cause]));
     }
+    let told = request.warnings.len();
     for attempt in 1.. {
+        request.warnings.truncate(told);
         let name = if given.is_empty() { metadata::generated(&prefix) } else { given.clone() };
         let mut object = object.clone();
         object["metadata"]["name"] = name.as_str().into();
@@ -134,7 +136,6 @@ fn first_state(kind: &Kind, object: &mut Value) {
             object["status"] = json!({"phase": "Pending"});
         }
         CRDS => {
-            object["metadata"]["finalizers"] = json!([CLEANUP]);
             object["status"] = crate::kinds::status_of_definition(object, &metadata::now());
         }
         _ => {}

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Answer, Request, lost};
 use crate::{
     LocalKube, Operation,
-    kinds::{CRDS, Kind},
+    kinds::{CLEANUP, CRDS, Kind},
     metadata,
     query::Query,
     status::{self, Result, cause},
@@ -18,6 +18,8 @@ use crate::{
 
 /// Pods get this long to end when nothing else is said.
 const POD_GRACE_SECONDS: u64 = 30;
+/// What a cluster cannot be without.
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 const JOBS: &str = "jobs.batch";
 /// How often a deletion is tried anew on an object that others write meanwhile.
 const ATTEMPTS: usize = 16;
@@ -113,6 +115,10 @@ async fn delete_object(
     object: &Arc<Object>,
 ) -> Result<Answer> {
     let kind = request.kind.clone();
+    if kind.resource == "namespaces" && IMMORTAL.contains(&&*key.name) {
+        let why = "this namespace may not be deleted";
+        return Err(status::forbidden(kind.by_resource(), &key.name, why));
+    }
     check_preconditions(&kind, &options.preconditions, key, object)?;
     request.admitted(kube, Operation::Delete, &key.name, Value::Null, &object.value).await?;
     let marked = marked(&kind, options, &object.value);
@@ -170,6 +176,9 @@ fn marked(kind: &Kind, options: &Options, object: &Value) -> Value {
             }
             _ => {}
         }
+    }
+    if kind.resource == CRDS && object["metadata"]["deletionTimestamp"].is_null() {
+        finalizers.push(CLEANUP.into());
     }
     match finalizers.is_empty() {
         true => metadata::remove(&mut marked["metadata"], "finalizers"),

@@ -38,6 +38,7 @@ pub(crate) async fn apply_patch(
 ) -> Result<Answer> {
     let mut attempt = 1;
     loop {
+        request.warnings.clear();
         let answer = match content_type {
             "application/apply-patch+yaml" => applied(kube, request, body).await,
             _ => {
@@ -209,6 +210,10 @@ fn keep_record(old: &Value, new: &mut Value) {
 /// What holds for every update, whoever makes it.
 fn settle(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<()> {
     metadata::carry_over(old, new);
+    if kind.resource == "namespaces" {
+        // Its finalizer goes when its contents have gone.
+        metadata::copy(old, new, "spec");
+    }
     if kind.resource == CRDS {
         new["status"] = crate::kinds::status_of_definition(new, &metadata::now());
     }

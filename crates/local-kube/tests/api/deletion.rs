@@ -116,6 +116,9 @@ async fn a_namespace_goes_with_its_contents_and_takes_nothing_new() {
     let mut kept = config("kept");
     kept.metadata.finalizers = Some(vec!["example.com/wait".to_owned()]);
     api.create(&PostParams::default(), &kept).await.unwrap();
+    assert_eq!(failure(namespaces.delete("default", &DeleteParams::default()).await).code, 403);
+    let emptied = Patch::Merge(json!({"spec": {"finalizers": []}}));
+    namespaces.patch("n", &PatchParams::default(), &emptied).await.unwrap();
     namespaces.delete("n", &DeleteParams::default()).await.unwrap();
 
     let refused = failure(api.create(&PostParams::default(), &config("late")).await);
