@@ -1,4 +1,5 @@
 //! The API as clients see it. Nothing here knows that the API server is local, except `cluster`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cluster;
 mod custom;
