@@ -156,7 +156,9 @@ fn cell(scalar: &Value, depth: usize) -> String {
             // Sixteen digits of a metric are noise to a reader.
             Some(float) if number.is_f64() => {
                 let short = format!("{float:.4}");
-                if float != 0.0 && float.abs() < 0.001 { format!("{float:.3e}") } else { short }
+                let short = short.trim_end_matches('0').trim_end_matches('.');
+                let tiny = float != 0.0 && float.abs() < 0.001;
+                if tiny { format!("{float:.3e}") } else { short.to_owned() }
             }
             _ => number.to_string(),
         },
@@ -179,6 +181,7 @@ mod tests {
             ],
             "labels": ["a", "b"],
             "cursor": null,
+            "rates": [0.5, 2e-5, 10.0],
             "resources": {"cpu": "2", "limits": {"memory": "4Gi"}},
             "warnings": [],
             "lines": ["one\ntwo", "three"],
@@ -188,6 +191,7 @@ mod tests {
         expect![[r#"
             namespace: team-a
             labels: a, b
+            rates: 0.5, 2.000e-5, 10
             warnings: none
             hidden:
               - why: wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww

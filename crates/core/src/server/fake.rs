@@ -1,7 +1,10 @@
 //! An API server that can be told to misbehave, and tools to call on it.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,6 +45,8 @@ pub(super) struct Fake {
     pub(super) widgets: watch::Sender<bool>,
     /// The verbs that the caller has on widgets.
     pub(super) verbs: Arc<Mutex<Vec<&'static str>>>,
+    /// Whether the caller may not look at definitions, as most users of a cluster.
+    pub(super) secretive: Arc<AtomicBool>,
     /// Method and URI of every request for widgets.
     pub(super) asked: Arc<Mutex<Vec<String>>>,
     /// Has a receiver for each request for widgets that waits for an answer.
@@ -54,6 +59,7 @@ impl Default for Fake {
             mood: watch::Sender::default(),
             widgets: watch::Sender::new(true),
             verbs: Arc::new(Mutex::new(vec!["get", "list", "create"])),
+            secretive: Arc::default(),
             asked: Arc::default(),
             waiting: watch::Sender::default(),
         }
@@ -120,6 +126,11 @@ impl Fake {
             }
             _ if path.ends_with("selfsubjectreviews") => {
                 json_answer(&json!({"status": {"userInfo": {"username": "ann"}}}))
+            }
+            _ if path.ends_with("customresourcedefinitions")
+                && self.secretive.load(Ordering::Relaxed) =>
+            {
+                failure(403)
             }
             _ if path.ends_with("customresourcedefinitions") && query.contains("watch=") => {
                 definitions(self.widgets.subscribe())

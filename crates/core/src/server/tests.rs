@@ -1,6 +1,9 @@
 //! The server as its clients see it, in both eras, with a cluster that is well or is not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use expect_test::expect;
 use rmcp::{
@@ -262,6 +265,17 @@ async fn clients_are_told_when_their_tools_change() {
     assert_eq!(modern.names().await, NEEDING_NOTHING);
     let error = modern.fails("list_widgets", json!({})).await;
     assert_eq!(error["message"], "widgets.toys.kubeflow.org is not installed in this cluster");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_may_not_watch_definitions_is_told_by_and_by() {
+    let fake = Fake::default();
+    fake.secretive.store(true, Ordering::Relaxed);
+    let mut session = Session::new(&fake, Era::Legacy).await;
+    assert_eq!(session.names().await, ALL);
+    fake.widgets.send_replace(false);
+    timeout(Duration::from_secs(70), session.changed.recv()).await.expect("a minute is enough");
+    assert_eq!(session.names().await, NEEDING_NOTHING);
 }
 
 #[tokio::test]
