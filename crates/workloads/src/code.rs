@@ -10,6 +10,7 @@ use kubeflow_mcp_core::{Error, Result};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+pub use crate::code::arguments::as_received;
 use crate::code::{
     arguments::{as_command_line, as_variable},
     packages::{check_index_urls, check_packages},
@@ -109,7 +110,7 @@ impl Start {
             Self::Mpirun => "mpirun python",
         };
         let words = [program, "train.py"].into_iter().chain(args.iter().map(String::as_str));
-        words.collect::<Vec<_>>().join(" ")
+        as_received(&words.collect::<Vec<_>>().join(" "))
     }
 }
 

@@ -147,3 +147,34 @@ fn init_containers_count_as_the_scheduler_counts_them() {
     assert_eq!(asked(json!([cpu(2)]), json!([sidecar, cpu(4)])), "5");
     assert_eq!(asked(json!([cpu(2)]), json!([cpu(1), sidecar])), "3");
 }
+
+#[cfg(feature = "local")]
+#[tokio::test]
+async fn an_agent_sees_what_is_free_and_what_a_namespace_may_use() {
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::{Api, api::PostParams};
+    use kubeflow_mcp_core::testing::Cluster;
+
+    let cluster = Cluster::new(&[&crate::TOOL_SET]).await;
+    let nodes: Api<Node> = Api::all(cluster.client());
+    let wanted = node("gpu-0", 2, json!({}));
+    let mut made = nodes.create(&PostParams::default(), &wanted).await.expect("a node");
+    made.status = wanted.status;
+    nodes.replace_status("gpu-0", &PostParams::default(), &made).await.expect("its status");
+    let pod = json!({"metadata": {"name": "x"}, "spec": {"nodeName": "gpu-0", "containers": [
+        {"name": "x", "image": "example.org/x:1", "resources": {"limits": {"amd.com/gpu": 1}, "requests": {"cpu": "500m", "amd.com/gpu": 1}}}]}});
+    let pods: Api<Pod> = Api::default_namespaced(cluster.client());
+    let pod = serde_json::from_value(pod).expect("a Pod");
+    pods.create(&PostParams::default(), &pod).await.expect("a Pod");
+    let quotas: Api<ResourceQuota> = Api::default_namespaced(cluster.client());
+    let quota = json!({"metadata": {"name": "team"}, "spec": {"hard": {"requests.cpu": "4"}}});
+    let quota = serde_json::from_value(quota).expect("a quota");
+    quotas.create(&PostParams::default(), &quota).await.expect("a quota");
+
+    let seen = cluster.call::<GetClusterResources>(json!({})).await;
+    assert_eq!(seen["schedulable_nodes"], "1 of 1", "{seen}");
+    assert_eq!(seen["total"]["amd.com/gpu"], json!({"allocatable": "2", "free": "1"}), "{seen}");
+    assert_eq!(seen["total"]["cpu"], json!({"allocatable": "7.9", "free": "7.4"}), "{seen}");
+    assert_eq!(seen["quotas"][0]["name"], "team", "{seen}");
+    assert_eq!(seen.get("unseen"), None, "{seen}");
+}

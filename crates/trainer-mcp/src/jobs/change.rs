@@ -24,7 +24,9 @@ const CLAIMS: Resource = Resource::namespaced("", "persistentvolumeclaims");
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateTrainingJob {
+    /// Of the job.
     name: String,
+    /// What to do.
     action: Action,
     /// Default: yours.
     namespace: Option<String>,
@@ -126,6 +128,7 @@ fn queue_manager(job: &TrainJob) -> Option<String> {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DeleteTrainingJob {
+    /// Of the job.
     name: String,
     /// Default: yours.
     namespace: Option<String>,

@@ -9,7 +9,11 @@ use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use workloads::{code::PACKAGES, events::EVENTS, pods::PODS};
+use workloads::{
+    code::{PACKAGES, as_received},
+    events::EVENTS,
+    pods::PODS,
+};
 
 use crate::{
     api::{TRAIN_JOBS, TrainJob},
@@ -25,6 +29,7 @@ const MESSAGE: usize = 500;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GetTrainingJob {
+    /// Of the job.
     name: String,
     /// Default: yours.
     namespace: Option<String>,
@@ -147,7 +152,13 @@ impl Tool for GetTrainingJob {
             image: trainer.image,
             nodes: trainer.num_nodes,
             resources: resources(&trainer.rest),
-            args: trainer.args.unwrap_or_default().into_iter().take(20).map(shortened).collect(),
+            args: trainer
+                .args
+                .iter()
+                .flatten()
+                .take(20)
+                .map(|it| shortened(as_received(it)))
+                .collect(),
             packages: trainer
                 .env
                 .iter()

@@ -64,3 +64,8 @@ fn unexpanded(argument: String) -> String {
     }
     argument
 }
+
+/// An argument as the program gets it, after Kubernetes has read it.
+pub fn as_received(argument: &str) -> String {
+    argument.replace("$$", "$")
+}

@@ -103,6 +103,8 @@ fn what_kubernetes_would_expand_is_escaped() {
     let func_args = arguments.as_object().expect("an object");
     let delivery = Code { func_args, ..code("pass") }.deliver().expect("a delivery");
     assert_eq!(delivery.args, ["--a=$$(HOME)", "--b=$$$$", "--c=US$ 5"]);
+    let summary = Start::Python.summary(&delivery.args);
+    assert_eq!(summary, "python train.py --a=$(HOME) --b=$$ --c=US$ 5");
     let json =
         delivery.env.iter().find(|it| it.name == "FUNC_ARGS").and_then(|it| it.value.as_deref());
     assert!(!json.expect("the variable").contains('$'));
