@@ -247,3 +247,29 @@ impl Pods {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_api_server_of_this_machine_may_run_pods_here() {
+        let allowed = |url: &str| check_loopback(&Config::new(url.parse().unwrap())).is_ok();
+        for url in [
+            "https://127.0.0.1:6443",
+            "https://127.1.2.3",
+            "https://[::1]:6443",
+            "https://localhost",
+        ] {
+            assert!(allowed(url), "{url}");
+        }
+        for url in [
+            "https://10.0.0.1",
+            "https://localhost.example.com",
+            "https://0.0.0.0",
+            "https://[fe80::1]",
+        ] {
+            assert!(!allowed(url), "{url}");
+        }
+    }
+}

@@ -59,3 +59,27 @@ async fn a_pod_deleted_while_no_kubelet_ran_is_cleared_away() {
     };
     tokio::time::timeout(std::time::Duration::from_secs(60), cleared).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_kubelet_killed_between_deciding_and_starting_neither_loses_nor_doubles_a_run() {
+    let mut cluster = Cluster::new().await;
+    cluster.run(pod("warm", "true"), phase("Succeeded")).await;
+    cluster.kill_kubelet().await;
+    let decided = async |name: &str| {
+        let created: Pod = cluster.create(pod(name, "echo once")).await;
+        let uid = created.metadata.uid.unwrap();
+        let run = cluster.dir.join("pods").join(uid).join("containers/main/0");
+        std::fs::create_dir_all(&run).unwrap();
+        run
+    };
+    decided("unstarted").await;
+    let begun = decided("begun").await;
+    std::fs::write(begun.join("begun"), "").unwrap();
+
+    cluster.start_kubelet();
+    cluster.wait::<Pod>("unstarted", phase("Succeeded")).await;
+    assert_eq!(cluster.log("unstarted", &[]).await.unwrap(), "once\n");
+    let lost = cluster.wait::<Pod>("begun", phase("Failed")).await;
+    assert_eq!(state(&lost)["terminated"]["reason"], "ContainerStatusUnknown");
+    assert!(!begun.join("log").exists(), "it was started a second time");
+}
