@@ -15,7 +15,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::Status,
     runtime::wait::{Condition, await_condition},
 };
@@ -25,6 +25,9 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::JoinSet};
 
 use super::{LOCAL, job_set::JobSet, runtimes, train_job::TrainJob};
+
+/// A TrainJob with its status as it is stored.
+type RawTrainJob = kube::core::Object<Value, Value>;
 
 /// A cluster that runs the controllers of this crate and no others.
 struct Cluster {
@@ -235,6 +238,11 @@ async fn a_job_runs_and_succeeds() {
     let cluster = Cluster::new();
     cluster.create("hello", json!({"trainer": {"numNodes": 2}})).await.unwrap();
     cluster.shows("hello", "node").await;
+    let raw: Api<RawTrainJob> =
+        Api::default_namespaced_with(cluster.client.clone(), &ApiResource::erase::<TrainJob>(&()));
+    let job = raw.get("hello").await.unwrap();
+    let nothing = json!({"name": "node", "active": 0, "ready": 0, "succeeded": 0, "failed": 0, "suspended": 0});
+    assert_eq!(job.status, Some(json!({"jobsStatus": [nothing]})));
     cluster.job_is("hello-node-0", json!({"active": 2})).await;
     cluster.shows("hello", "node active").await;
     cluster.job_is("hello-node-0", json!({"active": 2, "ready": 2})).await;

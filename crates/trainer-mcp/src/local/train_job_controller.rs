@@ -148,9 +148,10 @@ async fn write_status(
     status: &TrainJobStatus,
 ) -> Result<(), Failure> {
     let before = job.status.clone().unwrap_or_default();
-    let shown = |status: &TrainJobStatus| json!({"status": {"conditions": status.conditions, "jobsStatus": status.jobs_status}});
-    let new = shown(status);
-    if new != shown(&before) {
+    // What the training program reports is not ours to write.
+    let ours = |status: &TrainJobStatus| json!({"status": TrainJobStatus { trainer_status: None, ..status.clone() }});
+    let new = ours(status);
+    if new != ours(&before) {
         let patch = Patch::Merge(&new);
         let params = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
         jobs.patch_status(&job.name_any(), &params, &patch).await?;
