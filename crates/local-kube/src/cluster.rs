@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     Admit, ResponseBody, UserInfo, answer, contents, expiry, garbage,
     http::{self, ListenError, Listener, administrator},
+    jobs,
     kinds::{CRDS, Kinds},
     quota,
     rbac::{self, Grants},
@@ -149,6 +150,7 @@ impl LocalKube {
             expiry::run(self),
             quota::keep_status(self),
             scheduler::run(self.client()),
+            jobs::run(self.client()),
         );
     }
 

@@ -40,6 +40,8 @@ mod expiry;
 #[cfg(feature = "cluster")]
 mod garbage;
 #[cfg(feature = "cluster")]
+mod jobs;
+#[cfg(feature = "cluster")]
 mod kinds;
 #[cfg(feature = "cluster")]
 mod metadata;

@@ -4,6 +4,7 @@
 mod cluster;
 mod custom;
 mod deletion;
+mod jobs;
 mod objects;
 mod permissions;
 mod restart;

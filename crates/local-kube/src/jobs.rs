@@ -1,0 +1,150 @@
+//! The Job controller: makes the Pods of each Job until enough of them succeed or too many fail.
+
+mod pods;
+mod state;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    runtime::{Controller, controller::Action, watcher},
+};
+use serde_json::{Value, json};
+
+use self::state::{Next, State};
+use crate::events::{Kind, Recorder, Source};
+
+/// When a Job is looked at again after an API request failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Controls Jobs until dropped.
+pub(crate) async fn run(client: Client) {
+    let source = Source { component: "job-controller", host: None, action: None };
+    let recorder = Recorder::new(client.clone(), source);
+    let jobs: Api<Job> = Api::all(client.clone());
+    let pods: Api<Pod> = Api::all(client.clone());
+    Controller::new(jobs, watcher::Config::default())
+        .owns(pods, watcher::Config::default())
+        .run(reconcile, |_, _, _| Action::requeue(RETRY), Arc::new(Control { client, recorder }))
+        .for_each(async |outcome| {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a Job is looked at again");
+            }
+        })
+        .await;
+}
+
+struct Control {
+    client: Client,
+    recorder: Recorder,
+}
+
+async fn reconcile(job: Arc<Job>, control: Arc<Control>) -> kube::Result<Action> {
+    let namespace = job.namespace().unwrap_or_default();
+    let jobs: Api<Job> = Api::namespaced(control.client.clone(), &namespace);
+    // What the watch told may be older than what this controller has written since.
+    let Some(job) = jobs.get_opt(&job.name_any()).await? else { return Ok(Action::await_change()) };
+    let uid = job.uid().unwrap_or_default();
+    if job.metadata.deletion_timestamp.is_some() || is_managed_by_another(&job) {
+        return Ok(Action::await_change());
+    }
+    if let Some(left) = state::time_to_live(&job) {
+        if left.is_zero() {
+            gone_is_fine(
+                jobs.delete(&job.name_any(), &DeleteParams::background()).await.map(drop),
+            )?;
+        }
+        return Ok(Action::requeue(left));
+    }
+    if state::is_finished(&job) {
+        return Ok(Action::await_change());
+    }
+    let pods: Api<Pod> = Api::namespaced(control.client.clone(), &namespace);
+    let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/controller-uid={uid}"));
+    let owned = pods.list(&of_job).await?.items;
+    let state = State::of(&job, &owned);
+    let next = state.next(jiff::Timestamp::now());
+    control.carry_out(&job, &pods, &state, &next).await?;
+    // Its own writes to Pods change the counts; the Pods' changes bring it back for those.
+    control.write_status(&jobs, &job, state.status(&next)).await?;
+    for (kind, reason, message) in &next.events {
+        control.recorder.say(&job.object_ref(&()), *kind, reason, *message);
+    }
+    Ok(next.again.map_or_else(Action::await_change, Action::requeue))
+}
+
+impl Control {
+    async fn carry_out(
+        &self,
+        job: &Job,
+        pods: &Api<Pod>,
+        state: &State<'_>,
+        next: &Next,
+    ) -> kube::Result<()> {
+        let about = job.object_ref(&());
+        for name in &next.delete {
+            gone_is_fine(pods.delete(name, &DeleteParams::default()).await.map(drop))?;
+            self.recorder.say(
+                &about,
+                Kind::Normal,
+                "SuccessfulDelete",
+                format!("Deleted pod: {name}"),
+            );
+        }
+        for index in &next.create {
+            match pods.create(&PostParams::default(), &pods::pod(job, *index)).await {
+                Ok(pod) => {
+                    let message = format!("Created pod: {}", pod.name_any());
+                    self.recorder.say(&about, Kind::Normal, "SuccessfulCreate", message);
+                }
+                Err(error) => {
+                    let why = match &error {
+                        kube::Error::Api(status) => status.message.clone(),
+                        other => other.to_string(),
+                    };
+                    let message = format!("Error creating: {why}");
+                    self.recorder.say(&about, Kind::Warning, "FailedCreate", message);
+                    self.write_status(&self.jobs(job), job, state.status(next)).await?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn jobs(&self, job: &Job) -> Api<Job> {
+        Api::namespaced(self.client.clone(), &job.namespace().unwrap_or_default())
+    }
+
+    async fn write_status(&self, jobs: &Api<Job>, job: &Job, status: Value) -> kube::Result<()> {
+        if serde_json::to_value(&job.status).is_ok_and(|old| old == status) {
+            return Ok(());
+        }
+        let version = job.resource_version();
+        let patch = json!([
+            {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+            {"op": "add", "path": "/status", "value": status},
+        ]);
+        let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
+        let patch = Patch::<Job>::Json(patch);
+        gone_is_fine(
+            jobs.patch_status(&job.name_any(), &PatchParams::default(), &patch).await.map(drop),
+        )
+    }
+}
+
+fn is_managed_by_another(job: &Job) -> bool {
+    const OURS: &str = "kubernetes.io/job-controller";
+    let by = job.spec.as_ref().and_then(|spec| spec.managed_by.as_deref());
+    by.is_some_and(|by| by != OURS)
+}
+
+fn gone_is_fine(result: kube::Result<()>) -> kube::Result<()> {
+    match result {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        result => result,
+    }
+}

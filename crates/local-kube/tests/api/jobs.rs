@@ -1,0 +1,116 @@
+//! Jobs, with their Pods' ends written by hand.
+
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod},
+};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::cluster::{eventually, json, object, running_client};
+
+async fn create(client: &Client, mut spec: Value) -> Api<Job> {
+    spec["template"] =
+        json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    let jobs: Api<Job> = Api::default_namespaced(client.clone());
+    let job = object(json!({"metadata": {"name": "j"}, "spec": spec}));
+    jobs.create(&PostParams::default(), &job).await.unwrap();
+    jobs
+}
+
+/// The Job's Pods in a phase, once there are so many.
+async fn pods(client: &Client, phase: &str, count: usize) -> Vec<Pod> {
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    let list = async || {
+        let of_job =
+            ListParams::default().labels("job-name=j").fields(&format!("status.phase={phase}"));
+        api.list(&of_job).await.unwrap().items
+    };
+    eventually(async || list().await.len() == count).await;
+    list().await
+}
+
+async fn end(client: &Client, pod: &Pod, phase: &str) {
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    let patch = Patch::Merge(json!({"status": {"phase": phase}}));
+    api.patch_status(&pod.name_any(), &PatchParams::default(), &patch).await.unwrap();
+}
+
+/// Waits until a condition holds, and returns the status.
+async fn condition(jobs: &Api<Job>, condition: &str) -> Value {
+    let status = async || json(&jobs.get("j").await.unwrap().status);
+    eventually(async || {
+        let status = status().await;
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        conditions.iter().any(|it| it["type"] == condition && it["status"] == "True")
+    })
+    .await;
+    status().await
+}
+
+#[tokio::test]
+async fn an_indexed_job_completes_when_each_index_has_succeeded() {
+    let client = running_client();
+    let spec = json!({"completionMode": "Indexed", "completions": 2, "parallelism": 2});
+    let jobs = create(&client, spec).await;
+    let both = pods(&client, "Pending", 2).await;
+    let mut hosts: Vec<_> =
+        both.iter().filter_map(|it| it.spec.as_ref()?.hostname.clone()).collect();
+    hosts.sort();
+    assert_eq!(hosts, ["j-0", "j-1"]);
+    for pod in &both {
+        end(&client, pod, "Succeeded").await;
+    }
+    let status = condition(&jobs, "Complete").await;
+    assert_eq!((&status["succeeded"], &status["completedIndexes"]), (&json!(2), &json!("0,1")));
+    assert!(status["completionTime"].is_string() && status["active"].is_null());
+}
+
+#[tokio::test]
+async fn a_job_fails_when_its_pods_fail_too_often() {
+    let client = running_client();
+    let jobs =
+        create(&client, json!({"backoffLimit": 0, "completions": 2, "parallelism": 2})).await;
+    let both = pods(&client, "Pending", 2).await;
+    end(&client, &both[0], "Failed").await;
+    let status = condition(&jobs, "Failed").await;
+    assert_eq!(status["failed"], 1);
+    let failed = status["conditions"].as_array().unwrap().iter().find(|it| it["type"] == "Failed");
+    assert_eq!(failed.unwrap()["reason"], "BackoffLimitExceeded");
+    pods(&client, "Pending", 0).await;
+    let events: Api<Event> = Api::default_namespaced(client);
+    let of_job = ListParams::default().fields("involvedObject.name=j,reason=BackoffLimitExceeded");
+    eventually(async || !events.list(&of_job).await.unwrap().items.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_suspended_job_has_no_pods_until_it_is_resumed() {
+    let client = running_client();
+    let jobs = create(&client, json!({"suspend": true})).await;
+    condition(&jobs, "Suspended").await;
+    pods(&client, "Pending", 0).await;
+    let resume = Patch::Merge(json!({"spec": {"suspend": false}}));
+    jobs.patch("j", &PatchParams::default(), &resume).await.unwrap();
+    pods(&client, "Pending", 1).await;
+    let suspend = Patch::Merge(json!({"spec": {"suspend": true}}));
+    jobs.patch("j", &PatchParams::default(), &suspend).await.unwrap();
+    pods(&client, "Pending", 0).await;
+}
+
+#[tokio::test]
+async fn a_job_that_may_make_no_pods_says_why() {
+    let client = running_client();
+    let quotas =
+        Api::<k8s_openapi::api::core::v1::ResourceQuota>::default_namespaced(client.clone());
+    let none = object(json!({"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}));
+    quotas.create(&PostParams::default(), &none).await.unwrap();
+    create(&client, json!({})).await;
+    let events: Api<Event> = Api::default_namespaced(client);
+    let of_job = ListParams::default().fields("involvedObject.name=j,reason=FailedCreate");
+    eventually(async || !events.list(&of_job).await.unwrap().items.is_empty()).await;
+    let said = events.list(&of_job).await.unwrap().items.remove(0).message.unwrap();
+    assert!(said.contains("exceeded quota: none"), "{said}");
+}
