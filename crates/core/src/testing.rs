@@ -110,5 +110,9 @@ mod tests {
         expect![[r#"{"settings":0}"#]].assert_eq(&counted.to_string());
         let mistaken = cluster.call::<CountSettings>(json!({"namespac": "x"})).await;
         assert_eq!(mistaken["code"], "invalid_argument", "{mistaken}");
+        for impossible in ["Bad Name", "a/../b", "a?b", "", "-a"] {
+            let refused = cluster.call::<CountSettings>(json!({"namespace": impossible})).await;
+            assert_eq!(refused["code"], "invalid_argument", "{impossible}: {refused}");
+        }
     }
 }

@@ -205,6 +205,10 @@ impl ToolDef {
         let schemas = (self.schemas)();
         arguments::check(&schemas.input, &mut arguments)?;
         let namespace = arguments.get("namespace").and_then(Value::as_str);
+        if schemas.takes_namespace() && namespace.is_some_and(|it| !is_namespace(it)) {
+            let problem = "must be lower-case letters, digits and '-', at most 63";
+            return Err(Error::argument("namespace", problem));
+        }
         let namespace = caller.namespace(namespace);
         if schemas.takes_namespace() && !caller.policy().admits_namespace(namespace) {
             return Err(Error::Namespace(namespace.to_owned()));
@@ -234,6 +238,15 @@ impl ToolDef {
         let verbs = self.needs.iter().flat_map(|need| need.verbs);
         verbs.filter(|verb| !matches!(**verb, "get" | "list" | "watch")).count() > 1
     }
+}
+
+/// Whether a namespace can have that name.
+fn is_namespace(name: &str) -> bool {
+    let letters = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(letters)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
 }
 
 fn run<T: Tool>(arguments: JsonObject, caller: &Caller) -> BoxFuture<'_, Result<Output>> {

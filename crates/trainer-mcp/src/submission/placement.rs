@@ -79,3 +79,22 @@ pub(super) fn is_unknown(error: &Error) -> bool {
     let Error::Kubernetes(status) = error else { return false };
     status.code == 400 && status.message.contains("unknown field \"spec.runtimePatches\"")
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn only_a_trainer_that_does_not_know_patches_is_asked_again() {
+        let error = |code: u16, message: &str| {
+            Error::Kubernetes(Box::new(Status::failure(message, "BadRequest").with_code(code)))
+        };
+        let strict = r#"TrainJob in version "v1alpha1" cannot be handled as a TrainJob: strict decoding error: unknown field "spec.runtimePatches""#;
+        assert!(is_unknown(&error(400, strict)));
+        let other = r#"strict decoding error: unknown field "spec.runtimePatches[0].nodes""#;
+        assert!(!is_unknown(&error(400, other)));
+        assert!(!is_unknown(&error(422, strict)));
+    }
+}
