@@ -65,6 +65,10 @@ pub(super) fn pump(mut output: impl Read, stream: &str, log: &Arc<Mutex<LogWrite
                 entry(&mut entries, now, stream, 'P', &line[..LONGEST_PART]);
                 line.drain(..LONGEST_PART);
             }
+            // Short lines grow by what is written before them: the limit is kept in small steps.
+            if entries.len() >= LONGEST_PART {
+                flush(&mut entries, log);
+            }
         }
         flush(&mut entries, log);
     }

@@ -16,7 +16,7 @@ async fn a_followed_log_ends_with_its_container() {
 
 #[tokio::test]
 async fn the_latest_of_a_long_log_is_kept() {
-    let cluster = Cluster::with(|options| options.log_limit = 20_000).await;
+    let cluster = Cluster::with(|options| options.log_limit = 50_000).await;
     cluster
         .run(
             pod("talkative", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done"),
@@ -25,7 +25,7 @@ async fn the_latest_of_a_long_log_is_kept() {
         .await;
     let log = cluster.log("talkative", &[]).await.unwrap();
     assert!(log.ends_with("line 2999\nline 3000\n"));
-    assert!(log.len() < 40_000 && !log.contains("line 1\n"), "{}", log.len());
+    assert!(log.len() < 25_000 && !log.contains("line 1\n"), "{}", log.len());
 }
 
 #[tokio::test]
