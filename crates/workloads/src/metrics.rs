@@ -81,9 +81,17 @@ pub fn metrics(line: &str) -> Vec<Metric> {
 
 /// The last value of each metric that the lines state.
 pub fn latest<'a>(lines: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
-    let all = lines.into_iter().flat_map(metrics);
-    all.map(|it| (it.name, it.of.map_or(it.value.clone(), |of| format!("{}/{of}", it.value))))
-        .collect()
+    lines.into_iter().flat_map(metrics).map(|it| (it.name.clone(), it.shown())).collect()
+}
+
+impl Metric {
+    /// The value, with what it goes up to: `3/10`.
+    pub fn shown(&self) -> String {
+        match &self.of {
+            Some(of) => format!("{}/{of}", self.value),
+            None => self.value.clone(),
+        }
+    }
 }
 
 fn is_metric(name: &str) -> bool {

@@ -73,7 +73,8 @@ impl Watched {
             {
                 self.percent = Some((done / goal * 100.0).clamp(0.0, 100.0));
             }
-            self.metrics.insert(metric.name, metric.value);
+            let shown = metric.shown();
+            self.metrics.insert(metric.name, shown);
         }
     }
 
