@@ -1,5 +1,7 @@
 //! The API as kubectl uses it. `KUBECTL` names the program to run.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{path::PathBuf, process::Stdio};
 
 use local_kube::{LocalKube, Options, http::Listener};
