@@ -181,14 +181,24 @@ impl<'j> State<'j> {
     }
 
     fn failure(&self, now: Timestamp) -> Option<(&'static str, &'static str)> {
+        const BACKOFF: (&str, &str) =
+            ("BackoffLimitExceeded", "Job has reached the specified backoff limit");
+        const DEADLINE: (&str, &str) =
+            ("DeadlineExceeded", "Job was active longer than specified deadline");
+        // Once decided it stays so, though the Pods that it was seen on are deleted.
+        let conditions = self.job.status.iter().flat_map(|it| it.conditions.iter().flatten());
+        let mut decided =
+            conditions.filter(|it| it.type_ == "FailureTarget" && it.status == "True");
+        if let Some(decided) = decided.next() {
+            let late = decided.reason.as_deref() == Some(DEADLINE.0);
+            return Some(if late { DEADLINE } else { BACKOFF });
+        }
         let limit = self.spec.backoff_limit.unwrap_or(6);
         let restarted = self.restarts > 0 && self.restarts >= limit.max(1);
         if self.failed > limit || restarted {
-            return Some(("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
+            return Some(BACKOFF);
         }
-        self.deadline()
-            .filter(|at| *at <= now)
-            .map(|_| ("DeadlineExceeded", "Job was active longer than specified deadline"))
+        self.deadline().filter(|at| *at <= now).map(|_| DEADLINE)
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -6,6 +6,7 @@ mod adoption;
 mod cluster;
 mod configuration;
 mod environments;
+mod jobs;
 mod limits;
 mod logs;
 mod running;
