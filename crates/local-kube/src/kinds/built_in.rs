@@ -51,7 +51,6 @@ pub(super) fn kinds() -> Vec<Kind> {
         ]),
         of::<core::PersistentVolumeClaim>("persistentvolumeclaim", &["pvc"]).namespaced().status(),
         of::<core::ResourceQuota>("resourcequota", &["quota"]).namespaced().status(),
-        of::<core::LimitRange>("limitrange", &["limits"]).namespaced(),
         of::<batch::Job>("job", &[]).namespaced().status().all().select(&["status.successful"]),
         of::<rbac::Role>("role", &[]).namespaced(),
         of::<rbac::RoleBinding>("rolebinding", &[]).namespaced(),
