@@ -1,1 +1,32 @@
-fn main() {}
+//! The project's automation. It depends on no crate of ours, so that it starts within a second.
+
+#![expect(clippy::print_stdout, reason = "a task talks to the person who runs it")]
+
+mod bench;
+mod generate;
+mod shell;
+mod test;
+mod tidy;
+mod toolbox;
+
+use clap::Parser;
+
+/// Tests, measures and generates what the project publishes.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    /// Run every check that a change must pass: formatting, lints, tests, conformance, real clients.
+    Test(test::Args),
+    /// Measure what the project promises and print each figure beside its budget.
+    Bench(bench::Args),
+    /// Write what is derived from the tools: snapshots, docs/tools.md, deploy/rbac.yaml.
+    Generate,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Task::parse() {
+        Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Generate => generate::run(),
+    }
+}

@@ -1,0 +1,17 @@
+//! What the project promises in figures, measured on the binary that is shipped.
+
+use crate::shell;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only the rows whose name contains this.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    shell::run(&mut shell::cargo("build --profile dist --package kubeflow-mcp"))?;
+    let mut bench = shell::cargo("bench --quiet --package kubeflow-mcp-tests --bench budgets --");
+    bench.args(&args.only).env("KUBEFLOW_MCP_BINARY", shell::target().join("dist/kubeflow-mcp"));
+    shell::run(&mut bench)
+}

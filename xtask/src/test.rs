@@ -1,0 +1,97 @@
+//! Every check that a change must pass, in the order in which they fail fastest.
+
+mod conformance;
+mod product;
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+use crate::{shell, tidy, toolbox};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run one part only.
+    #[arg(long, value_name = "NAME", value_parser = names())]
+    only: Option<String>,
+}
+
+struct Part {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> anyhow::Result<()>,
+}
+
+const PARTS: &[Part] = &[
+    Part { name: "fmt", about: "the sources are formatted", run: fmt },
+    Part { name: "tidy", about: "files are short and say what lives in them", run: tidy::run },
+    Part { name: "clippy", about: "no warning in any target", run: clippy },
+    Part { name: "features", about: "any subset of the features builds", run: features },
+    Part { name: "workspace", about: "cargo test --workspace", run: workspace },
+    Part { name: "conformance", about: "the official MCP suite", run: conformance::run },
+    Part { name: "kubectl", about: "kubectl against the local cluster", run: kubectl },
+    Part { name: "python-client", about: "the MCP SDK for Python over stdio", run: product::python_client },
+    Part { name: "demo", about: "the demo trains, and a crippled script scores less", run: product::demo },
+];
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut results: Vec<(&Part, Duration, anyhow::Result<()>)> = Vec::new();
+    for part in PARTS.iter().filter(|it| args.only.as_ref().is_none_or(|only| only == it.name)) {
+        println!("\n── {}: {}", part.name, part.about);
+        let start = Instant::now();
+        let result = (part.run)();
+        if let Err(error) = &result {
+            println!("{error:#}");
+        }
+        results.push((part, start.elapsed(), result));
+    }
+    println!();
+    for (part, time, result) in &results {
+        let verdict = if result.is_ok() { "passed" } else { "FAILED" };
+        println!("{verdict}  {:<14} {:>6.1} s  {}", part.name, time.as_secs_f64(), part.about);
+    }
+    let failed = results.iter().filter(|(_, _, result)| result.is_err()).count();
+    println!("{} passed, {failed} failed", results.len() - failed);
+    if failed > 0 {
+        bail!("{failed} of {} parts failed", results.len());
+    }
+    Ok(())
+}
+
+fn names() -> Vec<&'static str> {
+    PARTS.iter().map(|part| part.name).collect()
+}
+
+fn fmt() -> anyhow::Result<()> {
+    shell::run(&mut shell::cargo("fmt --all --check"))
+}
+
+fn clippy() -> anyhow::Result<()> {
+    shell::run(&mut shell::cargo("clippy --quiet --workspace --all-targets -- -D warnings"))
+}
+
+fn workspace() -> anyhow::Result<()> {
+    shell::run(&mut shell::cargo("test --workspace"))
+}
+
+/// Each subset on its own: a crate must not compile only thanks to another crate's features.
+fn features() -> anyhow::Result<()> {
+    for subset in [
+        "kubeflow-mcp --no-default-features",
+        "kubeflow-mcp --no-default-features --features trainer",
+        "kubeflow-mcp --no-default-features --features local",
+        "trainer-mcp --no-default-features",
+        "local-kube --no-default-features",
+    ] {
+        shell::run(&mut shell::cargo(&format!("check --quiet --package {subset}")))?;
+    }
+    Ok(())
+}
+
+fn kubectl() -> anyhow::Result<()> {
+    let kubectl = toolbox::clients()?.join("kubectl");
+    shell::run(
+        shell::cargo("test --quiet --package local-kube --features kubectl-tests --test kubectl")
+            .env("KUBECTL", kubectl),
+    )
+}
