@@ -1,1 +1,14 @@
-//! Empty yet.
+//! What holds of the whole server, over its public boundary.
+
+mod arrows;
+mod generated;
+mod registry;
+mod tokens;
+
+use kubeflow_mcp as _; // Linking the crate registers every tool set.
+use kubeflow_mcp_core::{ToolDef, ToolSet};
+
+/// Every tool that the product offers, set by set.
+fn tools() -> impl Iterator<Item = &'static ToolDef> {
+    ToolSet::linked().into_iter().flat_map(ToolSet::tools)
+}
