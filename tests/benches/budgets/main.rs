@@ -1,0 +1,71 @@
+//! What the project promises in figures, each beside its budget. `cargo xtask bench` runs it on the
+//! shipped binary, which `KUBEFLOW_MCP_BINARY` names.
+#![expect(clippy::print_stdout, reason = "a table for the person who runs it")]
+
+mod in_process;
+mod local;
+mod process;
+mod stdio;
+mod tokens;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+
+/// One promise: a figure and what it may be at most.
+struct Row {
+    what: &'static str,
+    figure: f64,
+    budget: f64,
+    unit: &'static str,
+}
+
+/// Measures some rows that share their preparation.
+struct Group {
+    name: &'static str,
+    measure: fn(&Binary) -> anyhow::Result<Vec<Row>>,
+}
+
+const GROUPS: &[Group] = &[
+    Group { name: "process", measure: process::measure },
+    Group { name: "tokens", measure: tokens::measure },
+    Group { name: "in-process", measure: in_process::measure },
+    Group { name: "local", measure: local::measure },
+];
+
+/// The shipped binary.
+struct Binary(PathBuf);
+
+fn main() -> anyhow::Result<()> {
+    let binary = std::env::var_os("KUBEFLOW_MCP_BINARY").context("KUBEFLOW_MCP_BINARY is not set")?;
+    let binary = Binary(binary.into());
+    let only = std::env::args().nth(1).filter(|it| !it.starts_with("--"));
+    println!("| what | budget | measured |\n|---|---|---|");
+    let mut missed = 0;
+    for group in GROUPS.iter().filter(|it| only.as_deref().is_none_or(|only| it.name.contains(only))) {
+        for row in (group.measure)(&binary).with_context(|| group.name)? {
+            let Row { what, figure, budget, unit } = row;
+            let verdict = if figure <= budget { "" } else { " **(missed)**" };
+            missed += usize::from(figure > budget);
+            println!("| {what} | ≤ {budget} {unit} | {} {unit}{verdict} |", rounded(figure));
+        }
+    }
+    anyhow::ensure!(missed == 0, "{missed} budgets are missed");
+    Ok(())
+}
+
+/// Enough digits to compare, none to admire.
+fn rounded(figure: f64) -> String {
+    if figure >= 100.0 { format!("{figure:.0}") } else { format!("{figure:.2}") }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+/// The median of `count` runs of `once`.
+fn median(count: usize, mut once: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<f64> {
+    let mut figures = (0..count).map(|_| once()).collect::<anyhow::Result<Vec<f64>>>()?;
+    figures.sort_by(f64::total_cmp);
+    Ok(figures[figures.len() / 2])
+}
