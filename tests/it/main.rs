@@ -1,9 +1,12 @@
 //! What holds of the whole server, over its public boundary.
 
 mod arrows;
+mod contributing;
 mod generated;
 mod registry;
+mod session;
 mod tokens;
+mod wire;
 
 use kubeflow_mcp as _; // Linking the crate registers every tool set.
 use kubeflow_mcp_core::{ToolDef, ToolSet};

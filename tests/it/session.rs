@@ -1,0 +1,87 @@
+//! A cluster in the process, the production server over it, and a real MCP client over a pipe.
+
+use kube::Client;
+use kubeflow_mcp_core::{Caller, Persona, Policy, Server, ToolSet, local::LocalCluster};
+use rmcp::{
+    RoleClient, ServiceExt as _,
+    model::{CallToolRequestParams, CallToolResult, ProtocolVersion},
+    service::{ClientLifecycleMode, ClientServiceExt as _, RunningService},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The two ways in which clients begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Era {
+    /// `initialize`, and a session.
+    Legacy,
+    /// Everything on each request, since 2026-07-28.
+    Modern,
+}
+
+pub(crate) const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
+
+/// An agent with a cluster of its own.
+pub(crate) struct Session {
+    pub(crate) client: RunningService<RoleClient, ()>,
+    cluster: LocalCluster,
+    _folder: TempDir,
+}
+
+impl Session {
+    /// With every linked tool set, and Pods that run.
+    pub(crate) async fn new() -> Self {
+        Self::of(&ToolSet::linked(), Policy::of(Persona::PlatformAdmin), Era::Modern).await
+    }
+
+    pub(crate) async fn of(sets: &[&'static ToolSet], policy: Policy, era: Era) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let supervisor = vec![env!("CARGO_BIN_EXE_supervisor").into()];
+        let cluster =
+            LocalCluster::in_memory_with_pods(sets, folder.path(), supervisor).unwrap();
+        let server = Server::new(Caller::new(cluster.client(), policy), sets);
+        Self { client: connect(server, era).await, cluster, _folder: folder }
+    }
+
+    /// The cluster's administrator, past all tools.
+    pub(crate) fn kube(&self) -> Client {
+        self.cluster.client()
+    }
+
+    pub(crate) async fn answer(&self, tool: &str, arguments: Value) -> CallToolResult {
+        let mut call = CallToolRequestParams::new(tool.to_owned());
+        call.arguments = arguments.as_object().cloned();
+        self.client.call_tool(call).await.unwrap_or_else(|error| panic!("{tool}: {error}"))
+    }
+
+    /// What a call gives, which must not be an error.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
+        let answer = self.answer(tool, arguments.clone()).await;
+        assert_ne!(answer.is_error, Some(true), "{tool} {arguments}: {}", text(&answer));
+        answer.structured_content.unwrap_or_else(|| panic!("{tool} gives no structured content"))
+    }
+
+    /// The code, message and hint of a call that must be an error.
+    pub(crate) async fn error(&self, tool: &str, arguments: Value) -> Value {
+        let answer = self.answer(tool, arguments.clone()).await;
+        assert_eq!(answer.is_error, Some(true), "{tool} {arguments}: {}", text(&answer));
+        assert!(answer.structured_content.is_none(), "{tool}: an error does not fit the schema");
+        serde_json::from_str(&text(&answer)).unwrap()
+    }
+}
+
+pub(crate) async fn connect(server: Server, era: Era) -> RunningService<RoleClient, ()> {
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    tokio::spawn(async move { server.serve(theirs).await.unwrap().waiting().await });
+    let lifecycle = match era {
+        Era::Legacy => ClientLifecycleMode::Initialize,
+        Era::Modern => ClientLifecycleMode::Discover {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        },
+    };
+    ().serve_with_lifecycle(ours, lifecycle).await.unwrap()
+}
+
+pub(crate) fn text(answer: &CallToolResult) -> String {
+    answer.content.iter().filter_map(|it| Some(it.as_text()?.text.clone())).collect()
+}

@@ -1,0 +1,91 @@
+//! The protocol boundary: what is listed is what runs, in both eras, whatever happened before.
+
+use kubeflow_mcp_core::{Persona, Policy, ToolSet};
+use rmcp::model::CallToolRequestParams;
+use serde_json::{Value, json};
+
+use crate::{
+    session::{ERAS, Era, Session},
+    tools,
+};
+
+#[tokio::test]
+async fn each_persona_is_offered_its_tools_in_both_eras() {
+    for persona in [Persona::Readonly, Persona::DataScientist, Persona::PlatformAdmin] {
+        for era in ERAS {
+            let session = Session::of(&ToolSet::linked(), Policy::of(persona), era).await;
+            let mut expected: Vec<&str> =
+                tools().filter(|it| it.persona <= persona).map(|it| it.name).collect();
+            expected.sort_unstable();
+            assert_eq!(names(&session).await, expected, "{persona} {era:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_list_depends_on_nothing_that_happened_before() {
+    let session = Session::new().await;
+    let before = session.client.list_all_tools().await.unwrap();
+    session.call("list_training_jobs", json!({})).await;
+    session.error("get_training_job", json!({"name": "nowhere"})).await;
+    assert_eq!(session.client.list_all_tools().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_hidden_tool_answers_with_the_reason() {
+    let sets = ToolSet::linked();
+    let session = Session::of(&sets, Policy::of(Persona::Readonly), Era::Modern).await;
+    let error = session.error("delete_training_job", json!({"name": "mnist"})).await;
+    assert_eq!(error["code"], "denied_by_policy", "{error}");
+    assert!(error["message"].as_str().unwrap().contains("data-scientist"), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_tool_is_a_mistake_in_the_protocol() {
+    let session = Session::new().await;
+    let call = CallToolRequestParams::new("train_job");
+    let error = session.client.call_tool(call).await.unwrap_err();
+    assert!(error.to_string().contains("train_job"), "{error}");
+}
+
+#[tokio::test]
+async fn results_fit_the_schemas_they_are_published_with() {
+    let session = Session::new().await;
+    let submission = json!({"script": "print('loss=0.5')", "name": "schema", "confirmed": true});
+    let wait = json!({"name": "schema", "timeout_seconds": 60});
+    let job = json!({"name": "schema"});
+    let runtimes = session.call("list_runtimes", json!({})).await;
+    let runtime = json!({"name": runtimes["runtimes"][0]["name"]});
+    let calls = [
+        ("health_check", json!({})),
+        ("get_cluster_resources", json!({})),
+        ("list_runtimes", json!({})),
+        ("get_runtime", runtime),
+        ("run_custom_training", submission),
+        ("wait_for_training", wait),
+        ("list_training_jobs", json!({})),
+        ("get_training_job", job.clone()),
+        ("get_training_logs", job.clone()),
+        ("get_training_events", job.clone()),
+        ("update_training_job", json!({"name": "other", "action": "suspend"})),
+        ("delete_training_job", job),
+    ];
+    let other = json!({"script": "import time; time.sleep(60)", "name": "other", "confirmed": true});
+    session.call("run_custom_training", other).await;
+    let described = session.client.list_all_tools().await.unwrap();
+    assert_eq!(described.len(), calls.len(), "every tool is called here");
+    for (tool, arguments) in calls {
+        let result = session.call(tool, arguments).await;
+        let described = described.iter().find(|it| it.name == tool).unwrap();
+        let schema = Value::Object((**described.output_schema.as_ref().unwrap()).clone());
+        if let Err(error) = jsonschema::draft202012::validate(&schema, &result) {
+            panic!("{tool}: {error} in {result:#}");
+        }
+        assert!(result.to_string().len() < 8_000, "{tool} tells too much: {result:#}");
+    }
+}
+
+async fn names(session: &Session) -> Vec<String> {
+    let tools = session.client.list_all_tools().await.unwrap();
+    tools.into_iter().map(|it| it.name.into_owned()).collect()
+}
