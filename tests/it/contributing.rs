@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::session::{ERAS, Session};
 
+#[expect(unreachable_pub, reason = "on the page it is a crate of its own")]
 mod notes {
     include!(concat!(env!("OUT_DIR"), "/contributing.rs"));
 }
