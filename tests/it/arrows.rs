@@ -11,7 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("kubeflow-mcp-core", &["local-kube", "rmcp"]),
     ("local-kube", &[]),
     ("trainer-mcp", &["kubeflow-mcp-core", "local-kube", "workloads"]),
-    ("workloads", &["kubeflow-mcp-core", "local-kube"]),
+    ("workloads", &["kubeflow-mcp-core"]),
     ("xtask", &[]),
 ];
 

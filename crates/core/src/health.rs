@@ -18,9 +18,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
 inventory::submit!(TOOL_SET);
 
 /// Says who you are, where you may work, which Kubeflow components the cluster has, and why tools
-/// are missing.
-///
-/// Use it first, and when a tool is not offered or refuses.
+/// are missing. Use it first, and when a tool is not offered or refuses.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct HealthCheck {}

@@ -17,6 +17,7 @@ pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetTrainingEvents>()];
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetTrainingEvents {
+    /// The job.
     name: String,
     /// Default: yours.
     namespace: Option<String>,

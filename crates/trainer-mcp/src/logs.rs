@@ -24,18 +24,19 @@ pub const JOBS: Resource = Resource::namespaced("batch", "jobs");
 pub const CONTAINER: &str = "node";
 const EVENTS_SHOWN: usize = 3;
 
-/// Shows the end of a training job's log, or what a search finds in it, also after a crash. Call it
-/// for results and causes of failure.
+/// Shows the end of a training job's log, or what a search finds in it. Use it for results and crashes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetTrainingLogs {
+    /// The job.
     name: String,
     /// Default: yours.
     namespace: Option<String>,
     /// node-0 (default), model-initializer, ...
     step: Option<String>,
+    /// Instead of step.
     rank: Option<u32>,
-    container: Option<String>,
+    /// Lines.
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 1000))]
     tail: u32,

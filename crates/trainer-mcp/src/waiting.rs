@@ -34,6 +34,7 @@ pub const TOOLS: &[ToolDef] = &[ToolDef::of::<WaitForTraining>()];
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct WaitForTraining {
+    /// The job.
     name: String,
     /// Default: yours.
     namespace: Option<String>,
@@ -41,6 +42,7 @@ struct WaitForTraining {
     #[serde(default = "complete")]
     #[schemars(length(min = 1, max = 4))]
     target_statuses: Vec<Target>,
+    /// How long at most.
     #[serde(default = "ten_minutes")]
     #[schemars(range(min = 1, max = 3600))]
     timeout_seconds: u32,
