@@ -3,6 +3,7 @@
 mod arrows;
 mod contributing;
 mod generated;
+mod outcomes;
 mod registry;
 mod session;
 mod tokens;

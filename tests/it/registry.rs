@@ -64,7 +64,8 @@ fn schemas_suit_old_clients_too() {
         for schema in [&*described.input_schema, &*output] {
             let schema = Value::Object(schema.clone());
             assert!(schema.get("$schema").is_none(), "{} repeats the dialect", tool.name);
-            jsonschema::draft202012::new(&schema).unwrap_or_else(|error| panic!("{}: {error}", tool.name));
+            jsonschema::draft202012::new(&schema)
+                .unwrap_or_else(|error| panic!("{}: {error}", tool.name));
         }
     }
 }

@@ -37,8 +37,7 @@ impl Session {
     pub(crate) async fn of(sets: &[&'static ToolSet], policy: Policy, era: Era) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let supervisor = vec![env!("CARGO_BIN_EXE_supervisor").into()];
-        let cluster =
-            LocalCluster::in_memory_with_pods(sets, folder.path(), supervisor).unwrap();
+        let cluster = LocalCluster::in_memory_with_pods(sets, folder.path(), supervisor).unwrap();
         let server = Server::new(Caller::new(cluster.client(), policy), sets);
         Self { client: connect(server, era).await, cluster, _folder: folder }
     }

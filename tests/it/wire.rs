@@ -70,7 +70,8 @@ async fn results_fit_the_schemas_they_are_published_with() {
         ("update_training_job", json!({"name": "other", "action": "suspend"})),
         ("delete_training_job", job),
     ];
-    let other = json!({"script": "import time; time.sleep(60)", "name": "other", "confirmed": true});
+    let other =
+        json!({"script": "import time; time.sleep(60)", "name": "other", "confirmed": true});
     session.call("run_custom_training", other).await;
     let described = session.client.list_all_tools().await.unwrap();
     assert_eq!(described.len(), calls.len(), "every tool is called here");

@@ -30,8 +30,16 @@ const PARTS: &[Part] = &[
     Part { name: "workspace", about: "cargo test --workspace", run: workspace },
     Part { name: "conformance", about: "the official MCP suite", run: conformance::run },
     Part { name: "kubectl", about: "kubectl against the local cluster", run: kubectl },
-    Part { name: "python-client", about: "the MCP SDK for Python over stdio", run: product::python_client },
-    Part { name: "demo", about: "the demo trains, and a crippled script scores less", run: product::demo },
+    Part {
+        name: "python-client",
+        about: "the MCP SDK for Python over stdio",
+        run: product::python_client,
+    },
+    Part {
+        name: "demo",
+        about: "the demo trains, and a crippled script scores less",
+        run: product::demo,
+    },
 ];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

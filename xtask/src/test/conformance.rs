@@ -14,7 +14,9 @@ const REVISIONS: &[&str] = &["2026-07-28", "2025-11-25"];
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let (node, suite) = toolbox::conformance()?;
-    shell::run(&mut shell::cargo("build --quiet --package kubeflow-mcp-tests --bin conformance-server"))?;
+    shell::run(&mut shell::cargo(
+        "build --quiet --package kubeflow-mcp-tests --bin conformance-server",
+    ))?;
     let server = Server::start()?;
     for revision in REVISIONS {
         println!("requirements {revision}");

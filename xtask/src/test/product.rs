@@ -16,9 +16,11 @@ pub(crate) fn python_client() -> anyhow::Result<()> {
 pub(crate) fn demo() -> anyhow::Result<()> {
     let binary = binary()?;
     let whole = accuracy(&shell::output(shell::command(&binary).arg("demo"))?)?;
-    let crippled = accuracy(&shell::output(
-        shell::command(&binary).args(["demo", "--script", "tests/demo/crippled.py"]),
-    )?)?;
+    let crippled = accuracy(&shell::output(shell::command(&binary).args([
+        "demo",
+        "--script",
+        "tests/demo/crippled.py",
+    ]))?)?;
     println!("accuracy {whole}, with a crippled script {crippled}");
     if whole <= 0.9 || crippled >= whole {
         bail!("expected an accuracy above 0.9, and less from the crippled script");

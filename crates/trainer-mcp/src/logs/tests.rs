@@ -64,10 +64,6 @@ async fn wrong_arguments_are_told() {
             expect![[r#"argument "rank" cannot be given beside a step"#]],
         ),
         (
-            json!({"name": "mnist", "container": "istio-proxy"}),
-            expect![[r#"argument "container" is "istio-proxy", but its Pod has node"#]],
-        ),
-        (
             json!({"name": "mnist", "since": "1w"}),
             expect![[r#"argument "since" is "1w", but a time span looks like 30s, 10m or 2h"#]],
         ),

@@ -123,7 +123,7 @@ fn narrator<'a>(job: &TrainJob, pods: &'a [Member]) -> Option<&'a Member> {
 
 impl Ending {
     async fn read(&mut self, caller: &Caller, job: &TrainJob, pod: &Member) {
-        let Ok(container) = logs::container(pod, None, CONTAINER) else { return };
+        let Ok(container) = logs::container(pod, CONTAINER) else { return };
         let query = Query { tail: SEARCHED, since_seconds: None, search: None, previous: None };
         let pods = caller.api::<Pod>(job.namespace().as_deref());
         match logs::read(&pods, &pod.pod, container, &query).await {
