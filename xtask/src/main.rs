@@ -9,6 +9,8 @@ mod test;
 mod tidy;
 mod toolbox;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// Tests, measures and generates what the project publishes.
@@ -23,10 +25,16 @@ enum Task {
     Generate,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    let outcome = match Task::parse() {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Generate => generate::run(),
+    };
+    // Not through `main`'s result: who reads it wants the reason and not where we found it.
+    if let Err(error) = outcome {
+        println!("{error:#}");
+        return ExitCode::FAILURE;
     }
+    ExitCode::SUCCESS
 }

@@ -35,11 +35,6 @@ const PARTS: &[Part] = &[
         about: "the MCP SDK for Python over stdio",
         run: product::python_client,
     },
-    Part {
-        name: "demo",
-        about: "the demo trains, and a crippled script scores less",
-        run: product::demo,
-    },
 ];
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use kube::{
     Api, Client, Config,
     api::{LogParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
-    runtime::{wait::Condition, watcher, WatchStreamExt as _},
+    runtime::{WatchStreamExt as _, wait::Condition, watcher},
 };
 use serde_json::json;
 use tempfile::TempDir;

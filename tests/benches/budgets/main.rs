@@ -37,12 +37,15 @@ const GROUPS: &[Group] = &[
 struct Binary(PathBuf);
 
 fn main() -> anyhow::Result<()> {
-    let binary = std::env::var_os("KUBEFLOW_MCP_BINARY").context("KUBEFLOW_MCP_BINARY is not set")?;
+    let binary =
+        std::env::var_os("KUBEFLOW_MCP_BINARY").context("KUBEFLOW_MCP_BINARY is not set")?;
     let binary = Binary(binary.into());
     let only = std::env::args().nth(1).filter(|it| !it.starts_with("--"));
     println!("| what | budget | measured |\n|---|---|---|");
     let mut missed = 0;
-    for group in GROUPS.iter().filter(|it| only.as_deref().is_none_or(|only| it.name.contains(only))) {
+    for group in
+        GROUPS.iter().filter(|it| only.as_deref().is_none_or(|only| it.name.contains(only)))
+    {
         for row in (group.measure)(&binary).with_context(|| group.name)? {
             let Row { what, figure, budget, unit } = row;
             let verdict = if figure <= budget { "" } else { " **(missed)**" };

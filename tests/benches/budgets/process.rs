@@ -20,10 +20,25 @@ pub(crate) fn measure(binary: &Binary) -> anyhow::Result<Vec<Row>> {
     anyhow::ensure!(listed["tools"].as_array().is_some_and(|it| it.len() > 5), "{listed}");
     let size = std::fs::metadata(&binary.0)?.len();
     Ok(vec![
-        Row { what: "spawn → `initialize` answer, stdio, median", figure: start, budget: 5.0, unit: "ms" },
-        Row { what: "resident memory after `tools/list`", figure: server.resident()?, budget: 12.0, unit: "MiB" },
+        Row {
+            what: "spawn → `initialize` answer, stdio, median",
+            figure: start,
+            budget: 5.0,
+            unit: "ms",
+        },
+        Row {
+            what: "resident memory after `tools/list`",
+            figure: server.resident()?,
+            budget: 12.0,
+            unit: "MiB",
+        },
         Row { what: "binary, `dist` profile", figure: size as f64 / 1e6, budget: 20.0, unit: "MB" },
-        Row { what: "`tools/list` when the API server hangs", figure: hanging(binary)?, budget: 3_000.0, unit: "ms" },
+        Row {
+            what: "`tools/list` when the API server hangs",
+            figure: hanging(binary)?,
+            budget: 3_000.0,
+            unit: "ms",
+        },
     ])
 }
 

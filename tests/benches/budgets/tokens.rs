@@ -11,7 +11,8 @@ pub(crate) fn measure(binary: &Binary) -> anyhow::Result<Vec<Row>> {
         ("readonly", "`tools/list`, readonly", 1_600.0),
         ("data-scientist", "`tools/list`, data-scientist", 3_000.0),
     ] {
-        let mut server = Server::start(&mut daemon.command(&["serve", "--local", "--persona", persona]))?;
+        let mut server =
+            Server::start(&mut daemon.command(&["serve", "--local", "--persona", persona]))?;
         server.initialize()?;
         let listed = server.request("tools/list", json!({}))?;
         let tools = listed["tools"].as_array().cloned().unwrap_or_default();
