@@ -66,10 +66,10 @@ pub fn admit(tool: &ToolDef, policy: &Policy, facts: &Facts) -> Result<(), Refus
     if !policy.allow.is_empty() && !policy.allow.iter().any(|it| matches(it, tool.name)) {
         return Err(Refusal::NotAllowed);
     }
-    let needs = || tool.needs.iter().copied().filter(|need| need.required);
-    if let (Some(reason), Some(_)) = (&facts.unreachable, needs().next()) {
+    if let (Some(reason), [_, ..]) = (&facts.unreachable, tool.needs) {
         return Err(Refusal::Unreachable(reason.clone()));
     }
+    let needs = || tool.needs.iter().copied().filter(|need| need.required);
     if let Some(need) = needs().find(|need| !facts.serve(need.resource)) {
         return Err(Refusal::NotServed(need.resource));
     }

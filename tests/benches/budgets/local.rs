@@ -67,7 +67,7 @@ impl<'a> Daemon<'a> {
 
     async fn client(&self) -> anyhow::Result<Client> {
         let printed = self.command(&["local", "kubeconfig"]).output()?;
-        let kubeconfig = Kubeconfig::from_yaml(&String::from_utf8(printed.stdout)?)?;
+        let kubeconfig = Kubeconfig::read_from(String::from_utf8(printed.stdout)?.trim())?;
         let options = KubeConfigOptions::default();
         Ok(Client::try_from(Config::from_custom_kubeconfig(kubeconfig, &options).await?)?)
     }
