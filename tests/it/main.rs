@@ -1,12 +1,16 @@
 //! What holds of the whole server, over its public boundary.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 mod arrows;
+mod bad_input;
+mod confirmation;
 mod contributing;
 mod generated;
 mod outcomes;
 mod registry;
 mod session;
 mod tokens;
+mod unreliable;
 mod wire;
 
 use kubeflow_mcp as _; // Linking the crate registers every tool set.

@@ -25,7 +25,7 @@ pub(crate) const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 pub(crate) struct Session {
     pub(crate) client: RunningService<RoleClient, ()>,
     cluster: LocalCluster,
-    _folder: TempDir,
+    _folder: Option<TempDir>,
 }
 
 impl Session {
@@ -39,7 +39,20 @@ impl Session {
         let supervisor = vec![env!("CARGO_BIN_EXE_supervisor").into()];
         let cluster = LocalCluster::in_memory_with_pods(sets, folder.path(), supervisor).unwrap();
         let server = Server::new(Caller::new(cluster.client(), policy), sets);
-        Self { client: connect(server, era).await, cluster, _folder: folder }
+        Self { client: connect(server, era).await, cluster, _folder: Some(folder) }
+    }
+
+    /// With Pods that nothing runs, and a server whose requests go `through` what the test lays
+    /// before the cluster.
+    pub(crate) async fn through(
+        sets: &[&'static ToolSet],
+        through: impl FnOnce(Client) -> Client,
+    ) -> Self {
+        let cluster = LocalCluster::in_memory(sets).unwrap();
+        let client = through(cluster.client());
+        let policy = Policy::of(Persona::PlatformAdmin);
+        let server = Server::new(Caller::new(client, policy), sets);
+        Self { client: connect(server, Era::Modern).await, cluster, _folder: None }
     }
 
     /// The cluster's administrator, past all tools.

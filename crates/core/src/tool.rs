@@ -205,8 +205,12 @@ impl ToolDef {
         let schemas = (self.schemas)();
         arguments::check(&schemas.input, &mut arguments)?;
         let namespace = arguments.get("namespace").and_then(Value::as_str);
-        if schemas.takes_namespace() && namespace.is_some_and(|it| !is_namespace(it)) {
-            let problem = "must be lower-case letters, digits and '-', at most 63";
+        if schemas.takes_namespace()
+            && let Some(namespace) = namespace.filter(|it| !is_namespace(it))
+        {
+            let namespace: String = namespace.chars().take(80).collect();
+            let problem =
+                format!("is {namespace:?}, must be lower-case letters, digits and '-', at most 63");
             return Err(Error::argument("namespace", problem));
         }
         let namespace = caller.namespace(namespace);
