@@ -29,7 +29,7 @@ struct Group {
 const GROUPS: &[Group] = &[
     Group { name: "process", measure: process::measure },
     Group { name: "tokens", measure: tokens::measure },
-    Group { name: "in-process", measure: in_process::measure },
+    Group { name: "calls", measure: in_process::measure },
     Group { name: "local", measure: local::measure },
 ];
 
