@@ -22,7 +22,8 @@ async def session(binary: str, folder: str, mode: str, job: str) -> None:
         command=binary, args=["serve", "--local"], env={"KUBEFLOW_MCP_LOCAL_DIR": folder}
     )
     async with Client(server, mode=mode) as client:
-        print(f"mode {mode}: protocol {client.protocol_version}, {client.server_info.name}")
+        print(f"mode {mode}: protocol {client.protocol_version}")
+        assert client.server_info.name == "kubeflow-mcp", client.server_info
 
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert {"health_check", "run_custom_training", "get_training_logs"} <= tools.keys(), sorted(tools)

@@ -132,7 +132,9 @@ pub fn run(info: Info) -> ExitCode {
             let log = matches.get_one::<String>("log").cloned();
             logging::start(log.as_deref(), "warn").and_then(|()| (extra.run)(matches))
         }
-        None => Args::from_arg_matches(&matches).map_err(Into::into).and_then(execute),
+        None => Args::from_arg_matches(&matches)
+            .map_err(Into::into)
+            .and_then(|args| execute(args, name)),
     };
     outcome.unwrap_or_else(|error| {
         complain(&format!("error: {error:#}"));
@@ -140,13 +142,13 @@ pub fn run(info: Info) -> ExitCode {
     })
 }
 
-fn execute(args: Args) -> anyhow::Result<ExitCode> {
+fn execute(args: Args, name: &'static str) -> anyhow::Result<ExitCode> {
     let Args { log, command } = args;
     logging::start(log.as_deref(), if command.is_service() { "info" } else { "warn" })?;
     block_on(async {
         match command {
             Command::Serve(ServeArgs { session }) => {
-                session.server().await?.serve_stdio().await?;
+                session.server().await?.named(name).serve_stdio().await?;
                 Ok(ExitCode::SUCCESS)
             }
             Command::Call(args) => call::run(args).await,

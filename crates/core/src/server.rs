@@ -33,7 +33,10 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Serves tool sets to one caller. A clone is the same server.
 #[derive(Clone)]
-pub struct Server(Arc<Inner>);
+pub struct Server {
+    inner: Arc<Inner>,
+    name: &'static str,
+}
 
 struct Inner {
     catalog: Arc<Catalog>,
@@ -45,16 +48,22 @@ struct Inner {
 
 impl Server {
     pub fn new(caller: Caller, sets: &[&'static ToolSet]) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             catalog: Catalog::new(caller.before(sets)),
             changing: TaskTracker::new(),
             closing: CancellationToken::new(),
-        }))
+        };
+        Self { inner: Arc::new(inner), name: "kubeflow-mcp" }
+    }
+
+    /// The server as a binary of its own calls itself.
+    pub fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
     }
 
     /// Every tool, in the order of names, with the reason why it is not offered if it is not.
     pub async fn tools(&self) -> Vec<(ToolDef, Option<Refusal>)> {
-        self.0.catalog.tools().await
+        self.inner.catalog.tools().await
     }
 
     /// Calls a tool by its name, as an agent would.
@@ -102,38 +111,38 @@ impl Server {
         };
         if changes {
             // In a task of its own: nobody who hangs up leaves it half done.
-            self.0.changing.spawn(call).await.unwrap_or(Err(Error::Panicked))
+            self.inner.changing.spawn(call).await.unwrap_or(Err(Error::Panicked))
         } else {
             call.await
         }
     }
 
     fn caller(&self) -> &Caller {
-        self.0.catalog.caller()
+        self.inner.catalog.caller()
     }
 
     /// Fires when the server is to end.
     pub(crate) fn closing(&self) -> &CancellationToken {
-        &self.0.closing
+        &self.inner.closing
     }
 
     /// Waits until the client has hung up and every answer has had its time.
     pub(crate) async fn closed(&self) {
-        self.0.closing.cancelled().await;
+        self.inner.closing.cancelled().await;
         self.finished().await;
         tokio::time::sleep(GRACE + GRACE / 2).await;
     }
 
     /// Waits until nobody is expected to read the answer to a question.
     async fn hung_up(&self) {
-        self.0.closing.cancelled().await;
+        self.inner.closing.cancelled().await;
         tokio::time::sleep(GRACE).await;
     }
 
     /// Waits until everything that changes the cluster is done.
     pub(crate) async fn finished(&self) {
-        self.0.changing.close();
-        self.0.changing.wait().await;
+        self.inner.changing.close();
+        self.inner.changing.wait().await;
     }
 }
 
@@ -141,18 +150,11 @@ impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities =
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
-        let components: Vec<_> =
-            self.caller().sets().iter().filter(|set| set.name != "core").collect();
-        // A binary of one component is that component's server.
-        let (name, title) = match &components[..] {
-            [only] => (format!("{}-mcp", only.name), format!("Kubeflow {}", only.name)),
-            _ => ("kubeflow-mcp".to_owned(), "Kubeflow".to_owned()),
-        };
         let guides =
             self.caller().sets().iter().map(|set| set.guide.trim()).filter(|it| !it.is_empty());
         ServerConfig::new(capabilities)
             .with_server_info(
-                Implementation::new(name, env!("CARGO_PKG_VERSION")).with_title(title),
+                Implementation::new(self.name, env!("CARGO_PKG_VERSION")).with_title("Kubeflow"),
             )
             .with_instructions(guides.collect::<Vec<_>>().join("\n\n"))
     }
@@ -253,11 +255,11 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, cx: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.0.catalog.listen();
+        let mut changes = self.inner.catalog.listen();
         loop {
             tokio::select! {
                 () = cx.cancelled() => return Ok(()),
-                () = self.0.closing.cancelled() => return Ok(()),
+                () = self.inner.closing.cancelled() => return Ok(()),
                 changed = changes.changed() => {
                     let told = cx.sink().notify_tool_list_changed().await;
                     if changed.is_err() || told.is_err() {
@@ -269,7 +271,7 @@ impl ServerHandler for Server {
     }
 
     async fn on_initialized(&self, cx: NotificationContext<RoleServer>) {
-        self.0.catalog.add(cx.peer);
+        self.inner.catalog.add(cx.peer);
     }
 }
 

@@ -116,7 +116,7 @@ async fn clients_of_both_eras_list_and_call() {
         assert_eq!(result.content[0].as_text().unwrap().text, "count: 0");
         let info = session.client.peer_info().unwrap();
         let server = serde_json::to_value(&*info).unwrap();
-        assert!(server.to_string().contains("toys-mcp"), "{server}");
+        assert!(server.to_string().contains("kubeflow-mcp"), "{server}");
     }
 }
 
