@@ -19,6 +19,10 @@ use crate::events::{Kind, Recorder, Source};
 
 /// When a Job is looked at again after an API request failed.
 const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// Which of the controllers that a Job may be managed by is this one.
+pub(crate) const JOB_CONTROLLER: &str = "kubernetes.io/job-controller";
 
 /// Controls Jobs until dropped.
 pub(crate) async fn run(client: Client) {
@@ -28,7 +32,11 @@ pub(crate) async fn run(client: Client) {
     let pods: Api<Pod> = Api::all(client.clone());
     Controller::new(jobs, watcher::Config::default())
         .owns(pods, watcher::Config::default())
-        .run(reconcile, |_, _, _| Action::requeue(RETRY), Arc::new(Control { client, recorder }))
+        .run(
+            reconcile,
+            |job, error, _| Action::requeue(wait_after(&job, error)),
+            Arc::new(Control { client, recorder }),
+        )
         .for_each(async |outcome| {
             if let Err(error) = outcome {
                 tracing::debug!(%error, "a Job is looked at again");
@@ -136,10 +144,23 @@ impl Control {
     }
 }
 
+/// A Job whose Pods are refused is looked at again after as long as it has gone on already, up to a
+/// minute, since each refusal is an event.
+fn wait_after(job: &Job, error: &kube::Error) -> Duration {
+    match error {
+        kube::Error::Api(status) if status.code == 403 => {
+            let start = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+            let age = start.map(|start| jiff::Timestamp::now().duration_since(start.0));
+            let age = age.and_then(|age| age.try_into().ok()).unwrap_or(RETRY);
+            age.clamp(RETRY, LONGEST_RETRY)
+        }
+        _ => RETRY,
+    }
+}
+
 fn is_managed_by_another(job: &Job) -> bool {
-    const OURS: &str = "kubernetes.io/job-controller";
     let by = job.spec.as_ref().and_then(|spec| spec.managed_by.as_deref());
-    by.is_some_and(|by| by != OURS)
+    by.is_some_and(|by| by != JOB_CONTROLLER)
 }
 
 fn gone_is_fine(result: kube::Result<()>) -> kube::Result<()> {

@@ -1,6 +1,7 @@
 //! Who may do what: Roles, ClusterRoles and their bindings.
 
 mod bootstrap;
+mod escalation;
 mod impersonation;
 mod review;
 
@@ -11,6 +12,7 @@ use k8s_openapi::api::rbac::v1::{
 };
 use kube::core::Status;
 
+pub(crate) use self::escalation::check_escalation;
 pub use self::{bootstrap::bootstrap, impersonation::acting_as, review::answer};
 use crate::{
     UserInfo,
@@ -144,17 +146,21 @@ impl Grants {
         else {
             return;
         };
-        let rules = match role.kind.as_str() {
-            "ClusterRole" => self.cluster_rules(&role.name, &mut BTreeSet::new()),
-            _ => self.role_rules(&role.name, namespace),
-        };
-        let Some(rules) = rules else {
+        let Some(rules) = self.rules_of(role, namespace) else {
             let kind = role.kind.to_lowercase();
             missing.insert(format!("{kind}.rbac.authorization.k8s.io {:?} not found", role.name));
             return;
         };
         let of = format!("{} {:?} to {} {:?}", role.kind, role.name, subject.kind, subject.name);
         grants.push(Grant { rules, by: format!("{by} of {of}") });
+    }
+
+    /// The rules of the role that a binding of this namespace names.
+    fn rules_of(&self, role: &RoleRef, namespace: &str) -> Option<Vec<&PolicyRule>> {
+        match role.kind.as_str() {
+            "ClusterRole" => self.cluster_rules(&role.name, &mut BTreeSet::new()),
+            _ => self.role_rules(&role.name, namespace),
+        }
     }
 
     fn role_rules(&self, name: &str, namespace: &str) -> Option<Vec<&PolicyRule>> {

@@ -26,6 +26,7 @@ use crate::{
     kinds::Kind,
     metadata,
     query::Query,
+    rbac,
     status::{self, Result},
     store::{Key, Object, Page},
 };
@@ -90,6 +91,12 @@ impl Request {
             Some(object) => Ok((key, object)),
             None => Err(status::not_found(self.kind.by_resource(), name)),
         }
+    }
+
+    /// Refuses a role or binding by which the user would grant more than they hold.
+    fn check_escalation(&self, kube: &LocalKube, old: &Value, new: &Value) -> Result<()> {
+        let namespace = self.namespace.as_deref().unwrap_or_default();
+        rbac::check_escalation(&kube.grants(), &self.user, &self.kind, namespace, old, new)
     }
 
     /// Has the given admitting functions decide on one write.

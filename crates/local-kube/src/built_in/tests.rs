@@ -99,6 +99,29 @@ fn a_job_whose_pods_always_restart_is_refused() {
 }
 
 #[test]
+fn what_the_job_controller_would_ignore_is_refused() {
+    let mut job = json!({"spec": {
+        "completionMode": "Indexed", "completions": 2, "manualSelector": true,
+        "backoffLimitPerIndex": 0, "maxFailedIndexes": 1,
+        "successPolicy": {"rules": [{"succeededCount": 1}]},
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onExitCodes": {"operator": "In", "values": [1]}}]},
+        "template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "x"}]}}}});
+    refused(
+        "jobs.batch",
+        job.clone(),
+        expect![[r#"
+            spec.podFailurePolicy: Forbidden: the local cluster's Job controller does not support podFailurePolicy
+            spec.successPolicy: Forbidden: the local cluster's Job controller does not support successPolicy
+            spec.backoffLimitPerIndex: Forbidden: the local cluster's Job controller does not support backoffLimitPerIndex
+            spec.maxFailedIndexes: Forbidden: the local cluster's Job controller does not support maxFailedIndexes
+            spec.manualSelector: Forbidden: the local cluster's Job controller does not support manualSelector
+        "#]],
+    );
+    job["spec"]["managedBy"] = "example.com/other".into();
+    refused("jobs.batch", job, expect![""]);
+}
+
+#[test]
 fn the_image_of_a_running_pod_may_change_and_its_command_may_not() {
     let pod = json!({"spec": {"containers": [{"name": "a", "image": "x", "command": ["a"]}]}});
     let mut other = pod.clone();

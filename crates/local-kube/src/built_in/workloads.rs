@@ -6,7 +6,16 @@ use kube::core::response::StatusCause;
 use serde_json::{Value, json};
 
 use super::{list, object, text};
-use crate::{quantity::Quantity, status::cause};
+use crate::{jobs::JOB_CONTROLLER, quantity::Quantity, status::cause};
+
+/// What a Job may ask for and would not get.
+const UNSUPPORTED: [&str; 5] = [
+    "podFailurePolicy",
+    "successPolicy",
+    "backoffLimitPerIndex",
+    "maxFailedIndexes",
+    "manualSelector",
+];
 
 const ADVICE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 
@@ -211,6 +220,14 @@ pub(super) fn job_spec(spec: &Value, causes: &mut Vec<StatusCause>) {
     if spec["completionMode"] == "Indexed" && spec["completions"].is_null() {
         let mode = r#"when completion mode is Indexed"#;
         causes.push(cause::required("spec.completions", mode));
+    }
+    // Another controller may do what the one here does not.
+    if ["", JOB_CONTROLLER].contains(&text(spec, "managedBy")) {
+        let is_asked_for = |field: &&&str| !spec[**field].is_null() && spec[**field] != false;
+        for field in UNSUPPORTED.iter().filter(is_asked_for) {
+            let why = format!("the local cluster's Job controller does not support {field}");
+            causes.push(cause::forbidden(format!("spec.{field}"), &why));
+        }
     }
     let template = &spec["template"]["spec"];
     pod_spec(template, "spec.template.spec", causes);

@@ -119,6 +119,7 @@ async fn prepare(
     let object = request.admitted(kube, Operation::Create, name, object, &Value::Null).await?;
     let (object, _) = form::shaped(&kind, object)?;
     form::check(&kind, &object)?;
+    request.check_escalation(kube, &Value::Null, &object)?;
     Ok(object)
 }
 

@@ -169,6 +169,7 @@ async fn change(
     metadata::count_generation(&old.value, &mut new);
     form::check(&kind, &new)?;
     form::check_change(&kind, &old.value, &new)?;
+    request.check_escalation(kube, &old.value, &new)?;
     new["metadata"]["resourceVersion"] = old.version.to_string().into();
     if new == old.value {
         return Ok(Answer::Object(StatusCode::OK, old.clone()));

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Event, Pod},
+    core::v1::{Event, Pod, ResourceQuota},
 };
 use kube::{
     Api, Client, ResourceExt,
@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::cluster::{eventually, json, object, running_client};
 
 async fn create(client: &Client, mut spec: Value) -> Api<Job> {
-    spec["template"] =
-        json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    if spec["template"].is_null() {
+        spec["template"] = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    }
     let jobs: Api<Job> = Api::default_namespaced(client.clone());
     let job = object(json!({"metadata": {"name": "j"}, "spec": spec}));
     jobs.create(&PostParams::default(), &job).await.unwrap();
@@ -100,17 +101,53 @@ async fn a_suspended_job_has_no_pods_until_it_is_resumed() {
     pods(&client, "Pending", 0).await;
 }
 
-#[tokio::test]
-async fn a_job_that_may_make_no_pods_says_why() {
-    let client = running_client();
-    let quotas =
-        Api::<k8s_openapi::api::core::v1::ResourceQuota>::default_namespaced(client.clone());
-    let none = object(json!({"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}));
-    quotas.create(&PostParams::default(), &none).await.unwrap();
-    create(&client, json!({})).await;
-    let events: Api<Event> = Api::default_namespaced(client);
+/// Sets what the namespace may use at the most.
+async fn limit(client: &Client, hard: Value) {
+    let quotas: Api<ResourceQuota> = Api::default_namespaced(client.clone());
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard}});
+    quotas.patch("q", &PatchParams::apply("test"), &Patch::Apply(quota)).await.unwrap();
+}
+
+/// Waits until the Job's Pods are refused, and returns the words with the random end of the name cut.
+async fn refusal(client: &Client) -> String {
+    let events: Api<Event> = Api::default_namespaced(client.clone());
     let of_job = ListParams::default().fields("involvedObject.name=j,reason=FailedCreate");
     eventually(async || !events.list(&of_job).await.unwrap().items.is_empty()).await;
-    let said = events.list(&of_job).await.unwrap().items.remove(0).message.unwrap();
-    assert!(said.contains("exceeded quota: none"), "{said}");
+    let event = events.list(&of_job).await.unwrap().items.remove(0);
+    assert_eq!(event.type_.as_deref(), Some("Warning"));
+    let said = event.message.unwrap();
+    let (start, end) = said.split_once("\"j-").unwrap();
+    format!("{start}\"j-{}", &end[5..])
+}
+
+#[tokio::test]
+async fn a_job_says_why_it_may_make_no_more_pods_and_goes_on_when_it_may() {
+    let client = running_client();
+    limit(&client, json!({"pods": "1"})).await;
+    let jobs = create(&client, json!({"parallelism": 2, "completions": 2})).await;
+    assert_eq!(
+        refusal(&client).await,
+        r#"Error creating: pods "j-" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"#
+    );
+    pods(&client, "Pending", 1).await;
+    limit(&client, json!({"pods": "2"})).await;
+    for pod in pods(&client, "Pending", 2).await {
+        end(&client, &pod, "Succeeded").await;
+    }
+    assert_eq!(condition(&jobs, "Complete").await["succeeded"], 2);
+}
+
+#[tokio::test]
+async fn a_job_waits_until_there_is_cpu_for_its_pods() {
+    let client = running_client();
+    limit(&client, json!({"requests.cpu": "1"})).await;
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [
+        {"name": "c", "image": "i", "resources": {"requests": {"cpu": "1500m"}}}]}});
+    create(&client, json!({"template": template})).await;
+    assert_eq!(
+        refusal(&client).await,
+        r#"Error creating: pods "j-" is forbidden: exceeded quota: q, requested: requests.cpu=1500m, used: requests.cpu=0, limited: requests.cpu=1"#
+    );
+    limit(&client, json!({"requests.cpu": "2"})).await;
+    pods(&client, "Pending", 1).await;
 }

@@ -4,11 +4,11 @@ use k8s_openapi::api::{
     authentication::v1::SelfSubjectReview,
     authorization::v1::{SelfSubjectAccessReview, SelfSubjectRulesReview},
     core::v1::{ConfigMap, Namespace},
-    rbac::v1::{ClusterRole, RoleBinding},
+    rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
 };
 use kube::{
     Api, Client,
-    api::{ListParams, PostParams, WatchParams},
+    api::{ListParams, Patch, PatchParams, PostParams, WatchParams},
 };
 use serde_json::json;
 
@@ -97,4 +97,81 @@ async fn whoever_may_impersonate_is_taken_for_another() {
     assert!(refused.message.contains(r#"User "joe" cannot list"#), "{}", refused.message);
     let refused = failure(jane.request::<serde_json::Value>(as_joe(list)).await);
     assert!(refused.message.contains(r#"User "jane" cannot impersonate"#), "{}", refused.message);
+}
+
+#[tokio::test]
+async fn nobody_grants_more_than_they_hold() {
+    let (administrator, jane) = two_clients("jane");
+    let bind = async |client: &Client, name: &str, role: &str, user: &str| {
+        let api: Api<RoleBinding> = Api::default_namespaced(client.clone());
+        let binding = object(json!({"metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]}));
+        api.create(&PostParams::default(), &binding).await
+    };
+    bind(&administrator, "admins", "admin", "jane").await.unwrap();
+    bind(&jane, "viewers", "view", "joe").await.unwrap();
+    let refused = failure(bind(&jane, "masters", "cluster-admin", "jane").await);
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (
+            403,
+            concat!(
+                r#"rolebindings.rbac.authorization.k8s.io "masters" is forbidden: user "jane" "#,
+                r#"(groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held:"#,
+                "\n",
+                r#"{APIGroups:["*"], Resources:["*"], Verbs:["*"]}"#,
+                "\n",
+                r#"{NonResourceURLs:["*"], Verbs:["*"]}"#
+            )
+        )
+    );
+    assert_eq!(failure(bind(&jane, "none", "absent", "joe").await).code, 404);
+
+    let roles: Api<Role> = Api::default_namespaced(jane.clone());
+    let role = |verbs: &[&str], resource: &str| -> Role {
+        object(json!({"metadata": {"name": "r"},
+            "rules": [{"apiGroups": [""], "resources": [resource], "verbs": verbs}]}))
+    };
+    roles.create(&PostParams::default(), &role(&["get", "delete"], "pods")).await.unwrap();
+    let more = json!({"rules": [{"apiGroups": [""], "resources": ["resourcequotas", "pods"], "verbs": ["list", "update"]}]});
+    let more = Patch::Merge(&more);
+    let refused = failure(roles.patch("r", &PatchParams::default(), &more).await);
+    assert!(
+        refused.message.ends_with(
+            "not currently held:\n{APIGroups:[\"\"], Resources:[\"resourcequotas\"], Verbs:[\"update\"]}"
+        ),
+        "{}",
+        refused.message
+    );
+
+    let all: Api<ClusterRole> = Api::all(administrator.clone());
+    let may = object(json!({"metadata": {"name": "granting"}, "rules": [
+        {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["escalate"], "resourceNames": ["r"]},
+        {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["bind"], "resourceNames": ["cluster-admin"]}]}));
+    all.create(&PostParams::default(), &may).await.unwrap();
+    bind(&administrator, "granting", "granting", "jane").await.unwrap();
+    roles.patch("r", &PatchParams::default(), &more).await.unwrap();
+    bind(&jane, "masters", "cluster-admin", "jane").await.unwrap();
+}
+
+#[tokio::test]
+async fn only_an_administrator_makes_roles_that_aggregate() {
+    let (administrator, jane) = two_clients("jane");
+    let roles: Api<ClusterRole> = Api::all(administrator.clone());
+    let writing = object(json!({"metadata": {"name": "writing"}, "rules": [
+        {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["create"]}]}));
+    roles.create(&PostParams::default(), &writing).await.unwrap();
+    let binding = object(json!({"metadata": {"name": "writing"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "writing"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "jane"}]}));
+    let bindings: Api<ClusterRoleBinding> = Api::all(administrator);
+    bindings.create(&PostParams::default(), &binding).await.unwrap();
+    let all = object(json!({"metadata": {"name": "all"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}}));
+    let roles: Api<ClusterRole> = Api::all(jane);
+    let refused = failure(roles.create(&PostParams::default(), &all).await);
+    assert!(
+        refused.message.ends_with("must have cluster-admin privileges to use an aggregationRule")
+    );
 }
