@@ -1,6 +1,9 @@
 //! An API server that fails: each failure is told, and nothing is lost or made twice.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{Method, Request, Response};
 use kube::{
@@ -11,11 +14,12 @@ use kube::{
 };
 use kubeflow_mcp_core::ToolSet;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
 use tower::service_fn;
 
 use crate::session::Session;
 
-/// What happens to requests for training jobs.
+/// What happens to requests.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     Answers(u16),
@@ -28,6 +32,8 @@ enum Fault {
 /// A way to the cluster on which things go wrong, and what was to be stored on it.
 #[derive(Clone, Default)]
 struct Way {
+    /// Whether the fault meets all requests, and not only those for training jobs.
+    everywhere: bool,
     fault: Arc<Mutex<Option<Fault>>>,
     stores: Arc<Mutex<Vec<Method>>>,
 }
@@ -51,7 +57,7 @@ impl Way {
 
     async fn send(&self, client: &Client, request: Request<Body>) -> Result<Response<Body>, Error> {
         let (method, uri) = (request.method().clone(), request.uri());
-        if !uri.path().contains("/trainjobs") {
+        if !self.everywhere && !uri.path().contains("/trainjobs") {
             return client.send(request).await;
         }
         let rehearses = uri.query().is_some_and(|it| it.contains("dryRun=All"));
@@ -148,4 +154,40 @@ async fn a_write_whose_answer_is_lost_is_done_once_when_it_is_called_again() {
         let again = session.error("delete_training_job", deletion.clone()).await;
         assert_eq!((&again["code"], jobs(&session).await), (&json!("not_found"), 0), "{again}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_cannot_be_asked_is_told_at_once_and_used_when_it_is_back() {
+    for (fault, problem) in [
+        (Fault::Answers(401), "told to fail"),
+        (Fault::Answers(500), "told to fail"),
+        (Fault::Hangs, "no answer within"),
+        (Fault::Closes, "connection reset"),
+    ] {
+        let way = Way { everywhere: true, ..Way::default() };
+        way.set(fault);
+        let session = way.session().await;
+        let asked = Instant::now();
+        let error = session.error("list_training_jobs", json!({})).await;
+        assert!(asked.elapsed() < Duration::from_secs(10), "{fault:?}: {:?}", asked.elapsed());
+        assert_eq!(error["code"], "unreachable", "{fault:?}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(problem), "{fault:?}: {error}");
+
+        way.set(None);
+        let back = async {
+            while session.answer("list_training_jobs", json!({})).await.is_error == Some(true) {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), back).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_make_one_job() {
+    let session = Way::default().session().await;
+    let calls = (0..8).map(|_| session.call("run_custom_training", submission()));
+    let answers = futures::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|it| it["created"] == true).count(), 1, "{answers:?}");
+    assert_eq!(jobs(&session).await, 1);
 }

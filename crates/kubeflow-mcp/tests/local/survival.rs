@@ -9,7 +9,7 @@ use std::{
 
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, PostParams},
 };
 use kubeflow_mcp_core::client::{McpClient, Reply};
 use serde_json::{Value, json};
@@ -40,14 +40,15 @@ async fn wait(client: &McpClient, name: &str) -> Value {
 /// A job that notes its process in `started`, and ends with an exit code when it finds one in `end`.
 struct Held {
     name: &'static str,
+    runtime: &'static str,
     started: PathBuf,
     end: PathBuf,
 }
 
 impl Held {
-    fn new(home: &Home, name: &'static str) -> Self {
+    fn new(home: &Home, name: &'static str, runtime: &'static str) -> Self {
         let file = |what: &str| home.0.path().join(format!("{name}-{what}"));
-        Self { name, started: file("started"), end: file("end") }
+        Self { name, runtime, started: file("started"), end: file("end") }
     }
 
     fn submission(&self) -> Value {
@@ -64,7 +65,7 @@ sys.exit(int(open({end:?}).read()))
             started = self.started,
             end = self.end,
         );
-        json!({"name": self.name, "script": script, "confirmed": true})
+        json!({"name": self.name, "runtime": self.runtime, "script": script, "confirmed": true})
     }
 
     async fn begin(&self, client: &McpClient) -> u32 {
@@ -88,7 +89,7 @@ fn read(path: &Path) -> String {
 #[tokio::test]
 async fn a_job_goes_on_when_its_client_leaves_and_another_server_finds_it() {
     let home = Home::new();
-    let job = Held::new(&home, "digits");
+    let job = Held::new(&home, "digits", "python");
     let client = serve(&home).await;
     let process = job.begin(&client).await;
     client.close().await.unwrap();
@@ -104,21 +105,41 @@ async fn a_job_goes_on_when_its_client_leaves_and_another_server_finds_it() {
     client.close().await.unwrap();
 }
 
+/// Adds a runtime whose jobs fail at once, instead of trying again.
+async fn add_strict_runtime(home: &Home) {
+    let kind = GroupVersionKind::gvk("trainer.kubeflow.org", "v1alpha1", "ClusterTrainingRuntime");
+    let kind = ApiResource::from_gvk(&kind);
+    let runtimes: Api<DynamicObject> = Api::all_with(home.client().await, &kind);
+    let mut strict = runtimes.get("python").await.unwrap();
+    strict.metadata = ObjectMeta {
+        name: Some("strict".to_owned()),
+        labels: strict.metadata.labels,
+        ..ObjectMeta::default()
+    };
+    let job = &mut strict.data["spec"]["template"]["spec"]["replicatedJobs"][0]["template"]["spec"];
+    job["backoffLimit"] = json!(0);
+    job["template"]["spec"]["restartPolicy"] = json!("Never");
+    runtimes.create(&PostParams::default(), &strict).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_happened_while_the_daemon_was_dead_is_known_afterwards() {
     let home = Home::new();
-    let (long, short) = (Held::new(&home, "long"), Held::new(&home, "short"));
+    let long = Held::new(&home, "long", "strict");
+    let short = Held::new(&home, "short", "strict");
+    home.start();
+    add_strict_runtime(&home).await;
     let client = serve(&home).await;
     let (long_process, short_process) = (long.begin(&client).await, short.begin(&client).await);
     client.close().await.unwrap();
     kill(home.serving().unwrap());
-    short.end(0);
+    short.end(3);
     until("the short job has ended", async || !lives(short_process)).await;
     assert!(lives(long_process));
 
     let client = serve(&home).await;
     let ended = wait(&client, "short").await;
-    assert_eq!(ended["phase"], "Succeeded", "{ended}");
+    assert_eq!((&ended["phase"], &ended["pods"][0]["exit_code"]), (&json!("Failed"), &json!(3)));
     let log = call(&client, "get_training_logs", json!({"name": "short"})).await;
     assert_eq!(log["text"], "training\naccuracy=0.75", "{log}");
     let running = call(&client, "get_training_job", json!({"name": "long"})).await;
