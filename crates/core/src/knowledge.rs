@@ -54,6 +54,8 @@ impl Knowledge {
         let last = self.known.borrow().clone();
         if let Some((facts, at)) = &last
             && at.elapsed() < FRESH
+            // A cluster may be back at any moment.
+            && facts.unreachable.is_none()
         {
             return Arc::clone(facts);
         }
