@@ -13,8 +13,8 @@ use crate::{
 
 /// Start, stop and look at the cluster on this machine
 ///
-/// It is one for all that you run, and works on when they end. kubectl and the Kubeflow SDK reach
-/// it by its kubeconfig.
+/// It is one for all that you run, and works on when they end. kubectl and other clients reach it
+/// by its kubeconfig.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 Examples:
