@@ -8,6 +8,7 @@ mod contributing;
 mod generated;
 mod outcomes;
 mod registry;
+mod requests;
 mod session;
 mod tokens;
 mod unreliable;

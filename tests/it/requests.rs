@@ -1,0 +1,48 @@
+//! How often a call asks the cluster: a list once a page, a look at one object at most three times.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use kube::Client;
+use kubeflow_mcp_core::ToolSet;
+use serde_json::json;
+use tower::service_fn;
+
+use crate::session::Session;
+
+#[tokio::test]
+async fn calls_ask_the_cluster_seldom() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let session = Session::through(&ToolSet::linked(), |it| counting(it, &count)).await;
+    for number in 0..8 {
+        let name = format!("counted-{number}");
+        let job = json!({"script": "print()", "name": name, "num_nodes": 4, "confirmed": true});
+        session.call("run_custom_training", job).await;
+    }
+    let job = json!({"name": "counted-7"});
+    for (tool, arguments, most) in [
+        ("list_training_jobs", json!({}), 1),
+        ("list_training_jobs", json!({"limit": 5}), 1),
+        ("list_runtimes", json!({}), 2), // One of each kind.
+        ("get_training_job", job.clone(), 3),
+        ("get_runtime", json!({"name": "python"}), 3),
+        ("get_training_events", job, 3),
+    ] {
+        let before = count.load(Ordering::SeqCst);
+        session.call(tool, arguments.clone()).await;
+        let asked = count.load(Ordering::SeqCst) - before;
+        assert!(asked <= most, "{tool} {arguments}: {asked} requests, at most {most} are allowed");
+    }
+}
+
+fn counting(client: Client, count: &Arc<AtomicUsize>) -> Client {
+    let (namespace, count) = (client.default_namespace().to_owned(), Arc::clone(count));
+    let service = service_fn(move |request| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let client = client.clone();
+        async move { client.send(request).await }
+    });
+    Client::new(service, namespace)
+}
