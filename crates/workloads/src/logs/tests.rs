@@ -133,11 +133,13 @@ async fn other_refusals_are_errors() {
 }
 
 #[test]
-fn a_wrong_container_is_told_the_right_ones() {
-    let member = Member { containers: vec![node(0, false)], ..Member::default() };
-    assert_eq!(container(&member, None, "node").unwrap().name, "node");
-    assert_eq!(container(&member, None, "main").unwrap().name, "node");
-    let error = container(&member, Some("istio"), "node").unwrap_err();
-    expect![[r#"argument "container" is "istio", but its Pod has node"#]]
-        .assert_eq(&error.to_string());
+fn the_log_is_of_the_container_that_works() {
+    let mut init = node(0, false);
+    (init.name, init.init) = ("fetch".to_owned(), true);
+    let mut member = Member { containers: vec![init], pod: "p".to_owned(), ..Member::default() };
+    let error = container(&member, "node").unwrap_err();
+    assert_eq!(error.code(), "not_found");
+    member.containers.push(node(0, false));
+    assert_eq!(container(&member, "node").unwrap().name, "node");
+    assert_eq!(container(&member, "main").unwrap().name, "node");
 }
