@@ -169,3 +169,22 @@ fn gone_is_fine(result: kube::Result<()>) -> kube::Result<()> {
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_whose_pods_are_refused_is_looked_at_less_and_less_often() {
+        let wait = |code: u16, age: i64| {
+            let start = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(age);
+            let job = json!({"metadata": {}, "status": {"startTime": start}});
+            let status = kube::core::Status::failure("", "").with_code(code);
+            let error = kube::Error::Api(Box::new(status));
+            wait_after(&serde_json::from_value(job).unwrap(), &error).as_secs()
+        };
+        assert_eq!((wait(403, 0), wait(403, 3600)), (1, 60));
+        assert!((10..15).contains(&wait(403, 10)));
+        assert_eq!(wait(409, 3600), 1);
+    }
+}
