@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     process::{Command, Output},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -63,7 +64,10 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        self.run(&["local", "delete", "--yes"]);
+        let output = self.run(&["local", "delete", "--yes"]);
+        if !thread::panicking() {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
     }
 }
 

@@ -43,7 +43,11 @@ use kube::{
     Api, Client, Config, ResourceExt,
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use self::{container::Backoff, environment::Environments};
 pub use self::{log_query::LogQuery, logs::read as read_log, supervisor::supervise};
@@ -51,6 +55,9 @@ use crate::{
     HOST_PYTHON,
     events::{Recorder, Source},
 };
+
+/// How long a process that was killed may take to end.
+const LAST_BREATH: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -129,7 +136,7 @@ struct Kubelet {
 
 /// Runs Pods until dropped; their processes live on, and the next kubelet on the same folder takes them over.
 pub async fn run(client: Client, options: Options) -> Result<(), Error> {
-    let _lock = folder_of_its_own(&options.dir)?;
+    let _lock = folder_of_its_own(&options.dir).await?;
     let allocatable = node::allocatable();
     let registered = node::register(&client, &options.node, &allocatable).await;
     registered.map_err(|error| Error::Register(Box::new(error)))?;
@@ -170,22 +177,30 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
 
 /// Ends everything that still runs of a folder's Pods, and removes the Pods' folders.
 pub async fn clear(dir: &Path) -> Result<(), Error> {
-    let _lock = folder_of_its_own(dir)?;
+    let _lock = folder_of_its_own(dir).await?;
     let pods = folder::names(&folder::pods(dir));
     futures::future::join_all(pods.iter().map(|uid| adoption::clear(dir, uid))).await;
     Ok(())
 }
 
-fn folder_of_its_own(dir: &Path) -> Result<File, Error> {
+/// The folder's lock. A kubelet that was killed a moment ago may still hold it: its process is
+/// not over before all of its files are closed.
+async fn folder_of_its_own(dir: &Path) -> Result<File, Error> {
     let failed = |error| Error::Folder(dir.to_owned(), error);
     for folder in [folder::pods(dir), folder::claims(dir)] {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     }
     let lock = File::create(dir.join("kubelet.lock")).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(dir.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(failed(error)),
+    let deadline = Instant::now() + LAST_BREATH;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() > deadline => {
+                return Err(Error::InUse(dir.to_owned()));
+            }
+            Err(fs::TryLockError::WouldBlock) => sleep(Duration::from_millis(10)).await,
+        }
     }
 }
 
@@ -271,5 +286,17 @@ mod tests {
         ] {
             assert!(!allowed(url), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_kubelet_that_is_about_to_end_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let last = folder_of_its_own(folder.path()).await.unwrap();
+        let ending = async {
+            sleep(Duration::from_millis(30)).await;
+            drop(last);
+        };
+        let (next, ()) = tokio::join!(folder_of_its_own(folder.path()), ending);
+        next.expect("the folder is free");
     }
 }
