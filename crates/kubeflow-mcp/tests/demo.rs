@@ -5,16 +5,18 @@
 use std::{
     path::Path,
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
 /// Runs the demo where it may leave something, which it must not.
-fn demo(words: &[&str]) -> Output {
+fn demo(words: &[&str], variables: &[(&str, &str)]) -> Output {
     let temporary = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_kubeflow-mcp"))
         .arg("demo")
         .args(words)
         .env("TMPDIR", temporary.path())
         .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().flatten().collect();
@@ -26,7 +28,13 @@ fn with_script(script: &str) -> Output {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(&file, script).unwrap();
     let path: &Path = file.path();
-    demo(&["--script", path.to_str().unwrap()])
+    demo(&["--script", path.to_str().unwrap()], &[])
+}
+
+/// What a demo that fails says last.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The per cent that the demo ends with.
@@ -39,7 +47,7 @@ fn accuracy(output: &Output) -> f64 {
 
 #[test]
 fn the_demo_ends_with_the_accuracy_that_the_job_states() {
-    let trained = accuracy(&demo(&[]));
+    let trained = accuracy(&demo(&[], &[]));
     assert!(trained > 90.0, "{trained}");
 
     let script = include_str!("../src/demo/train.py");
@@ -52,6 +60,44 @@ fn the_demo_ends_with_the_accuracy_that_the_job_states() {
 #[test]
 fn a_script_that_is_no_python_is_refused_before_anything_is_made() {
     let output = with_script("def train(:\n");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("line 1"), "{said}");
+    let said = complaint(&output);
+    assert!(said.contains("line 1"), "{said}");
+}
+
+#[test]
+fn a_script_that_fails_ends_the_demo_with_what_it_said() {
+    let started = Instant::now();
+    let output = with_script("def train():\n    raise ValueError('no data')\n\ntrain()\n");
+    let said = complaint(&output);
+    assert!(said.ends_with("its program failed: ValueError: no data\n"), "{said}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("Traceback (most recent call last)"), "{told}");
+    // The environment may have had to be made; a job that is tried again and again takes longer.
+    assert!(started.elapsed() < Duration::from_secs(120), "{:?}", started.elapsed());
+}
+
+#[test]
+fn without_python_the_demo_says_so() {
+    let nothing = tempfile::tempdir().unwrap();
+    let output = demo(&[], &[("PATH", nothing.path().to_str().unwrap())]);
+    let said = complaint(&output);
+    assert!(said.contains("there is no python3 on the PATH"), "{said}");
+}
+
+#[test]
+fn packages_that_cannot_be_installed_end_the_demo_with_the_reason() {
+    let cache = tempfile::tempdir().unwrap();
+    let output = demo(
+        &[],
+        &[
+            ("XDG_CACHE_HOME", cache.path().to_str().unwrap()),
+            ("PIP_CONFIG_FILE", "/dev/null"),
+            ("PIP_NO_INDEX", "1"),
+            ("PIP_FIND_LINKS", ""),
+        ],
+    );
+    let said = complaint(&output);
+    assert!(said.ends_with("No matching distribution found for scikit-learn\n"), "{said}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("the virtual environment with scikit-learn could not be made"), "{told}");
 }

@@ -38,9 +38,10 @@ struct WaitForTraining {
     name: String,
     /// Default: yours.
     namespace: Option<String>,
-    /// A job that ends otherwise ends the wait, too.
-    #[serde(default = "complete")]
-    #[schemars(length(min = 1, max = 4))]
+    /// Default: Complete and Stuck (crashes again and again, or cannot start). A job that ends
+    /// otherwise ends the wait, too.
+    #[serde(default = "complete_or_stuck")]
+    #[schemars(length(min = 1, max = 5))]
     target_statuses: Vec<Target>,
     /// How long at most.
     #[serde(default = "ten_minutes")]
@@ -54,6 +55,7 @@ enum Target {
     Complete,
     Failed,
     Suspended,
+    Stuck,
 }
 
 /// How a wait ended.
@@ -62,6 +64,8 @@ enum Target {
 enum Outcome {
     /// The job has a status that was waited for.
     Reached,
+    /// A Pod crashes again and again, or cannot start: without help it hardly gets further.
+    Stuck,
     /// The job has ended with another status.
     Ended,
     /// The job goes on; wait again, or look at why it does not get further.
@@ -69,8 +73,8 @@ enum Outcome {
     Deleted,
 }
 
-fn complete() -> Vec<Target> {
-    vec![Target::Complete]
+fn complete_or_stuck() -> Vec<Target> {
+    vec![Target::Complete, Target::Stuck]
 }
 
 fn ten_minutes() -> u32 {
@@ -85,6 +89,8 @@ impl Target {
             Self::Complete => phase == Phase::Succeeded,
             Self::Failed => phase == Phase::Failed,
             Self::Suspended => matches!(phase, Phase::Suspended | Phase::Queued),
+            // Only its Pods know.
+            Self::Stuck => false,
         }
     }
 }

@@ -97,10 +97,19 @@ fn succeeded(tool: &str, reply: Reply) -> anyhow::Result<Reply> {
     Ok(reply)
 }
 
-/// Why a job ended otherwise, in the words of whoever knows best.
-fn reason(ending: &Value) -> &str {
-    let said = ["message", "reason", "phase"].iter().find_map(|key| ending[key].as_str());
-    said.unwrap_or("the server does not say why")
+/// Why a job did not complete, in one line. A program that failed tells why at the end of its log,
+/// and an installer at the end of what it said.
+fn reason(ending: &Value) -> String {
+    let last = |key: &str| ending[key].as_str().and_then(|it| it.lines().last());
+    let crashed = ending["phase"] == "CrashLooping" || ending["phase"] == "Failed";
+    if let Some(line) = last("log").filter(|_| crashed) {
+        return format!("its program failed: {line}");
+    }
+    let said: Vec<&str> = [last("reason"), last("message")].into_iter().flatten().collect();
+    if said.is_empty() {
+        return last("phase").unwrap_or("the server does not say why").to_owned();
+    }
+    said.join(": ")
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -151,6 +160,22 @@ mod tests {
         assert_eq!(accuracy(log), Some(("epoch=2/2 loss=1.9 accuracy=0.75", 0.75)));
         assert_eq!(accuracy("accuracy=high\n"), None);
         assert_eq!(accuracy(""), None);
+    }
+
+    #[test]
+    fn a_crash_is_explained_by_the_program_and_all_else_by_the_cluster() {
+        let check = |ending: Value, expected: &str| assert_eq!(reason(&ending), expected);
+        let log = "Traceback\nValueError: boom\n";
+        check(
+            json!({"phase": "CrashLooping", "message": "back-off 10s", "log": log}),
+            "its program failed: ValueError: boom",
+        );
+        check(json!({"phase": "CrashLooping", "message": "back-off 10s"}), "back-off 10s");
+        check(
+            json!({"reason": "CreateContainerError", "message": "trying\nERROR: no such package"}),
+            "CreateContainerError: ERROR: no such package",
+        );
+        check(json!({"phase": "Running", "log": log}), "Running");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The Python of this machine that jobs run with.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 use serde::Deserialize;
 use tokio::process::Command;
@@ -21,7 +21,13 @@ impl Python {
     /// `python3` on the PATH of this process.
     pub(super) async fn find() -> Result<Self, String> {
         let answer = Command::new("python3").args(["-c", ASK]).output().await;
-        let answer = answer.map_err(|error| format!("python3 cannot be run: {error}"))?;
+        let answer = answer.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                "there is no python3 on the PATH: install Python 3, then start the local cluster anew"
+                    .to_owned()
+            }
+            _ => format!("python3 cannot be run: {error}"),
+        })?;
         if !answer.status.success() {
             let why = String::from_utf8_lossy(&answer.stderr).trim().to_owned();
             return Err(format!("python3 cannot be run: {why}"));

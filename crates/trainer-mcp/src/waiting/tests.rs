@@ -79,13 +79,43 @@ async fn at_the_time_limit_the_last_status_is_told() {
     cluster
         .pod("mnist", 0, "Pending", json!({"waiting": {"reason": "ErrImageNeverPull"}}), 0)
         .await;
-    let short = json!({"name": "mnist", "timeout_seconds": 1});
+    let short = json!({"name": "mnist", "timeout_seconds": 1, "target_statuses": ["Complete"]});
     let ending = cluster.call("wait_for_training", short).await;
     assert_eq!(
         (&ending["outcome"], &ending["phase"]),
         (&json!("time_limit"), &json!("ImagePullFailed"))
     );
     assert_eq!(ending["waited_seconds"], 1);
+}
+
+#[tokio::test]
+async fn a_job_that_gets_no_further_ends_the_wait() {
+    let logs: fn(&str, &str) -> (u16, String) =
+        |_, _| (200, "Traceback\nValueError: boom\n".to_owned());
+    for (reason, phase) in [
+        ("CrashLoopBackOff", "CrashLooping"),
+        ("ErrImagePull", "ImagePullFailed"),
+        ("CreateContainerConfigError", "Starting"),
+    ] {
+        let cluster = ByHand::new(logs).await;
+        cluster.job("mnist", 1, status(1, 0, None)).await;
+        let waiting = json!({"waiting": {"reason": reason, "message": "by hand"}});
+        cluster.pod("mnist", 0, "Pending", waiting, 2).await;
+        let ending = cluster.call("wait_for_training", json!({"name": "mnist"})).await;
+        let said = [&ending["outcome"], &ending["phase"], &ending["reason"]];
+        assert_eq!(said, ["stuck", phase, reason], "{ending}");
+        assert_eq!(ending["log"], "Traceback\nValueError: boom", "{ending}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_only_starts_is_waited_for() {
+    let cluster = ByHand::new(NO_LOGS).await;
+    cluster.job("mnist", 1, status(1, 0, None)).await;
+    let creating = json!({"waiting": {"reason": "ContainerCreating"}});
+    cluster.pod("mnist", 0, "Pending", creating, 0).await;
+    let short = json!({"name": "mnist", "timeout_seconds": 1});
+    assert_eq!(cluster.call("wait_for_training", short).await["outcome"], "time_limit");
 }
 
 #[tokio::test]

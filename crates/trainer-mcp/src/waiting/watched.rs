@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use workloads::{
     metrics::metrics,
-    pods::{Member, newest},
+    pods::{Member, Trouble, newest},
     waiting::Change,
 };
 
@@ -96,7 +96,23 @@ impl Watched {
         if targets.iter().any(|it| it.is_reached(phase)) {
             return Some(Outcome::Reached);
         }
+        if targets.contains(&Target::Stuck) && self.is_stuck(phase) {
+            return Some(Outcome::Stuck);
+        }
         phase.is_final().then_some(Outcome::Ended)
+    }
+
+    /// Whether a Pod says what keeps the job from running, and it will not pass by waiting.
+    fn is_stuck(&self, phase: Phase) -> bool {
+        let lasting = |it: &Member| {
+            matches!(
+                it.state.trouble,
+                Some(Trouble::CrashLooping | Trouble::ImagePullFailed | Trouble::CannotStart)
+            )
+        };
+        let held_up =
+            [Phase::Starting, Phase::Initializing, Phase::CrashLooping, Phase::ImagePullFailed];
+        held_up.contains(&phase) && self.members().iter().any(lasting)
     }
 
     /// The Pod whose log tells how the training goes: rank 0, once it runs.
