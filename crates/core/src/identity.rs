@@ -92,7 +92,7 @@ async fn from_files(paths: &[PathBuf], context: Option<&str>) -> Result<Config, 
     let own_proxy = own_proxy(&kubeconfig, context);
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(|it| IdentityError::Kubeconfig { file: file.clone(), problem: problem(&it) })?;
+        .map_err(|it| IdentityError::of_context(&file, &it))?;
     // kube asks NO_PROXY about the proxy and not about the cluster.
     config.proxy_url = match own_proxy {
         Some(url) => Some(proxy::parse(&url).map_err(|problem| IdentityError::Kubeconfig {
@@ -131,7 +131,6 @@ fn problem(error: &KubeconfigError) -> String {
         KubeconfigError::LoadCertificateAuthority(LoadDataError::ReadFile(error, path)) => {
             format!("the certificate authority {} could not be read: {error}", path.display())
         }
-        KubeconfigError::ParseNoProxy(error) => format!("NO_PROXY: {error}"),
         other => other.to_string(),
     }
 }
@@ -158,12 +157,27 @@ pub enum IdentityError {
     #[error("the proxy of the environment cannot be used: {0}")]
     Proxy(String),
     #[error(
+        "NO_PROXY is {value:?}, which cannot be used beside a proxy: {problem}; write hosts, addresses and networks with one comma between two of them, and none at the end"
+    )]
+    NoProxy { value: String, problem: String },
+    #[error(
         "no cluster: there is no kubeconfig at ~/.kube/config, KUBECONFIG is not set, and this is no Pod; name one with --kubeconfig FILE, or use --local"
     )]
     Nowhere,
 }
 
 impl IdentityError {
+    fn of_context(file: &str, error: &KubeconfigError) -> Self {
+        match error {
+            // Not the file's mistake.
+            KubeconfigError::ParseNoProxy(error) => Self::NoProxy {
+                value: proxy::exceptions().unwrap_or_default(),
+                problem: error.to_string(),
+            },
+            other => Self::Kubeconfig { file: file.to_owned(), problem: problem(other) },
+        }
+    }
+
     fn of_file(path: &Path, error: &KubeconfigError) -> Self {
         let file = path.display().to_string();
         match error {

@@ -8,12 +8,18 @@ use hyper_util::client::proxy::matcher::Matcher;
 /// The proxy that the environment names for `cluster`, by the rules of curl: `HTTPS_PROXY` or
 /// `HTTP_PROXY`, else `ALL_PROXY`, unless `NO_PROXY` excepts the cluster.
 pub(crate) fn from_environment(cluster: &Uri) -> Result<Option<Uri>, String> {
-    let value = |name: &str| {
-        [name.to_owned(), name.to_lowercase()]
-            .into_iter()
-            .find_map(|name| env::var(name).ok().filter(|it| !it.is_empty()))
-    };
-    chosen(cluster, value)
+    chosen(cluster, variable)
+}
+
+/// The hosts that are reached without a proxy, as the environment lists them.
+pub(crate) fn exceptions() -> Option<String> {
+    variable("NO_PROXY")
+}
+
+fn variable(name: &str) -> Option<String> {
+    [name.to_owned(), name.to_lowercase()]
+        .into_iter()
+        .find_map(|name| env::var(name).ok().filter(|it| !it.is_empty()))
 }
 
 /// A proxy as it is written: `http://user:password@host:port`, `socks5://…`, or `host:port`.

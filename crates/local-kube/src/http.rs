@@ -25,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::credentials::AUTHORITY;
 use self::credentials::Credentials;
 use crate::{UserInfo, rbac, status};
 

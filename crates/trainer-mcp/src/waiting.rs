@@ -38,8 +38,7 @@ struct WaitForTraining {
     name: String,
     /// Default: yours.
     namespace: Option<String>,
-    /// Default: Complete and Stuck (crashes again and again, or cannot start). A job that ends
-    /// otherwise ends the wait, too.
+    /// Default: Complete, Stuck (keeps crashing or cannot start).
     #[serde(default = "complete_or_stuck")]
     #[schemars(length(min = 1, max = 5))]
     target_statuses: Vec<Target>,

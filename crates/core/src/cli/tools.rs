@@ -58,5 +58,6 @@ pub(super) async fn run(args: ToolsArgs) -> anyhow::Result<ExitCode> {
 /// What the tool does; when to use it is for the agent.
 fn purpose(tool: &ToolDef) -> String {
     let description = tool.describe().description.unwrap_or_default();
-    description.lines().next().unwrap_or_default().to_owned()
+    let sentence = description.split(". ").next().unwrap_or_default();
+    sentence.trim_end_matches('.').to_owned()
 }

@@ -37,7 +37,7 @@ pub async fn run(home: &Home, sets: &[&'static ToolSet]) -> anyhow::Result<()> {
     let program = std::env::current_exe()?;
     let supervisor: Vec<OsString> = vec![program.into(), "supervise".into()];
     let cluster = LocalCluster::in_folder(sets, home.path(), supervisor)?;
-    let listener = cluster.kube().listen(&home.path().join("tls")).await?;
+    let listener = cluster.kube().listen(&home.tls()).await?;
     home.publish(&Record::own(Build::own(sets)?), &listener.kubeconfig)?;
     tracing::info!(folder = %home.path().display(), "the local cluster is ready");
     // Whoever started us may have lost patience.

@@ -60,6 +60,11 @@ impl Home {
         self.0.join("kubeconfig")
     }
 
+    /// Where the cluster's certificates are.
+    pub(super) fn tls(&self) -> PathBuf {
+        self.0.join("tls")
+    }
+
     pub fn log(&self) -> PathBuf {
         self.0.join("daemon.log")
     }
@@ -128,7 +133,7 @@ impl Home {
     /// The daemon, if one lives and answers.
     pub async fn running(&self) -> Result<Option<Running>, HomeError> {
         let Some(record) = self.record_of_living()? else { return Ok(None) };
-        Ok(Running::connect(record, &self.kubeconfig()).await)
+        Ok(Running::connect(record, self).await)
     }
 
     /// What the living daemon wrote of itself. A dead one's record says nothing: its process number

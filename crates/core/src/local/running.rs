@@ -1,20 +1,16 @@
 //! A local cluster that runs: where it is, and what goes on in it.
 
-use std::{fmt, io, path::Path, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api, Client, Config,
-    api::ListParams,
-    client::ClientBuilder,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::{Api, Client, Config, api::ListParams, client::ClientBuilder, config::Kubeconfig};
+use local_kube::http::AUTHORITY;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use super::build::Build;
+use super::{Home, build::Build};
 
 /// How long a living daemon may take to answer, on a machine whose processors are all busy.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -70,8 +66,8 @@ impl Record {
 
 impl Running {
     /// The daemon of `record`, if it answers.
-    pub(super) async fn connect(record: Record, kubeconfig: &Path) -> Option<Self> {
-        let client = client(kubeconfig).await?;
+    pub(super) async fn connect(record: Record, home: &Home) -> Option<Self> {
+        let client = client(home)?;
         let answer = timeout(PATIENCE, client.apiserver_version()).await;
         match answer {
             Ok(Ok(_)) => Some(Self { record, client }),
@@ -94,13 +90,17 @@ impl Running {
     }
 }
 
-async fn client(kubeconfig: &Path) -> Option<Client> {
-    let kubeconfig = Kubeconfig::read_from(kubeconfig).ok()?;
-    let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.ok()?;
+/// kube's own way from a kubeconfig to a client asks the environment for a proxy, and fails where it
+/// does not like `NO_PROXY`: here no proxy is on the way, whatever the environment says.
+fn client(home: &Home) -> Option<Client> {
+    let kubeconfig = Kubeconfig::read_from(home.kubeconfig()).ok()?;
+    let cluster = kubeconfig.clusters.into_iter().next()?.cluster?;
+    let mut config = Config::new(cluster.server?.parse().ok()?);
+    config.auth_info = kubeconfig.auth_infos.into_iter().next()?.auth_info?;
+    // The cluster's own authority, and none of this machine's: those are many.
+    config.root_cert = Some(Vec::new());
+    config.root_cert_file = Some(home.tls().join(AUTHORITY));
     config.default_retry = false;
-    // It is on this machine: no proxy is on the way.
-    config.proxy_url = None;
     Some(ClientBuilder::try_from(config).ok()?.build())
 }
 

@@ -5,9 +5,9 @@ use std::thread;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::Api;
 use kubeflow_mcp_core::client::McpClient;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use crate::home::{Home, kill, lives, until};
+use crate::home::{Home, kill, lives, process, until};
 
 #[test]
 fn starts_at_once_make_one_daemon() {
@@ -83,6 +83,50 @@ async fn a_server_leaves_a_stopped_daemon_alone() {
     home.start();
     until("the server finds it again", async || problem().await.is_none()).await;
     client.close().await.unwrap();
+}
+
+/// Makes the daemon say that it is of an older version.
+fn age(home: &Home) {
+    let file = home.path().join("daemon.json");
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert!(record["version"].is_string(), "{record}");
+    record["version"] = "0.0.1".into();
+    std::fs::write(&file, record.to_string()).unwrap();
+}
+
+#[tokio::test]
+async fn an_older_daemon_is_replaced_when_it_is_idle() {
+    let home = Home::new();
+    let old = home.start();
+    age(&home);
+    let new = home.start();
+    assert_ne!(old, new);
+    until("the older one has ended", async || !lives(old)).await;
+    assert_eq!(home.serving(), Some(new));
+
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "waits"},
+        "spec": {"containers": [{"name": "main", "image": "example.org/no-such-image"}]},
+    }))
+    .unwrap();
+    let pods = Api::<Pod>::default_namespaced(home.client().await);
+    pods.create(&Default::default(), &pod).await.unwrap();
+    age(&home);
+    let output = home.run(&["local", "start"]);
+    assert_eq!(process(&output), new, "work in progress is not disturbed");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let expected = "runs version 0.0.1 until its 0 running and 1 pending Pods have ended";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn proxies_do_not_stand_before_the_local_cluster() {
+    let home = Home::new();
+    let mut start = home.command(&["local", "start"]);
+    // A list that ends with a comma is common, and kube refuses it.
+    start.env("HTTPS_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "example.org,");
+    let output = start.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

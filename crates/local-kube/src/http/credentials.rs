@@ -19,7 +19,8 @@ use tokio_rustls::rustls::{
 
 use super::ListenError;
 
-const AUTHORITY: &str = "ca.crt";
+/// The file with the authority that clients trust.
+pub const AUTHORITY: &str = "ca.crt";
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const TOKEN: &str = "token";
