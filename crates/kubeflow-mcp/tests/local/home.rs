@@ -72,7 +72,7 @@ impl Drop for Home {
 }
 
 /// The only number in the text.
-fn process(output: &Output) -> u32 {
+pub(crate) fn process(output: &Output) -> u32 {
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find(|it| it.contains("process")).unwrap();
     line.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap()
