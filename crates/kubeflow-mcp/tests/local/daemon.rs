@@ -190,4 +190,5 @@ fn a_folder_that_cannot_be_used_stops_the_start_with_the_reason() {
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("the local cluster's folder cannot be used"), "{said}");
+    std::fs::remove_file(home.path()).unwrap();
 }
