@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a task talks to the person who runs it")]
 
 mod bench;
+mod cluster;
 mod generate;
 mod shell;
 mod test;
@@ -21,6 +22,8 @@ enum Task {
     Test(test::Args),
     /// Measure what the project promises and print each figure beside its budget.
     Bench(bench::Args),
+    /// A real Kubernetes with the real controllers, to test against.
+    Cluster(cluster::Args),
     /// Write what is derived from the tools: snapshots, docs/tools.md, deploy/rbac.yaml.
     Generate,
 }
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let outcome = match Task::parse() {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Cluster(args) => cluster::run(&args),
         Task::Generate => generate::run(),
     };
     // Not through `main`'s result: who reads it wants the reason and not where we found it.
