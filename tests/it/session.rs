@@ -2,22 +2,14 @@
 
 use kube::Client;
 use kubeflow_mcp_core::{Caller, Persona, Policy, Server, ToolSet, local::LocalCluster};
+pub(crate) use kubeflow_mcp_tests::agent::{Era, connect, text};
 use rmcp::{
-    RoleClient, ServiceExt as _,
-    model::{CallToolRequestParams, CallToolResult, ProtocolVersion},
-    service::{ClientLifecycleMode, ClientServiceExt as _, RunningService},
+    RoleClient,
+    model::{CallToolRequestParams, CallToolResult},
+    service::RunningService,
 };
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// The two ways in which clients begin.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Era {
-    /// `initialize`, and a session.
-    Legacy,
-    /// Everything on each request, since 2026-07-28.
-    Modern,
-}
 
 pub(crate) const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
@@ -80,20 +72,4 @@ impl Session {
         assert!(answer.structured_content.is_none(), "{tool}: an error does not fit the schema");
         serde_json::from_str(&text(&answer)).unwrap()
     }
-}
-
-pub(crate) async fn connect(server: Server, era: Era) -> RunningService<RoleClient, ()> {
-    let (ours, theirs) = tokio::io::duplex(1 << 16);
-    tokio::spawn(async move { server.serve(theirs).await.unwrap().waiting().await });
-    let lifecycle = match era {
-        Era::Legacy => ClientLifecycleMode::Initialize,
-        Era::Modern => ClientLifecycleMode::Discover {
-            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-        },
-    };
-    ().serve_with_lifecycle(ours, lifecycle).await.unwrap()
-}
-
-pub(crate) fn text(answer: &CallToolResult) -> String {
-    answer.content.iter().filter_map(|it| Some(it.as_text()?.text.clone())).collect()
 }

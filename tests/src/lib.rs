@@ -1,3 +1,9 @@
-//! What the tests of the whole server share: tools of their own.
+//! What the tests of the whole server share: clusters, agents, requests, and tools of their own.
 
+pub mod agent;
+pub mod cluster;
 pub mod conformance;
+pub mod namespace;
+pub mod normal;
+pub mod request;
+pub mod waiting;

@@ -1,0 +1,3 @@
+//! How the API answers, request by request.
+
+mod objects;

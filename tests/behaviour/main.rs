@@ -1,0 +1,7 @@
+//! What holds on the local cluster and on a real one alike: each test is written once. It runs on the
+//! real one whose folder `KUBEFLOW_MCP_TEST_CLUSTER` names, else on the local one.
+
+mod api;
+mod tools;
+
+use kubeflow_mcp as _; // Linking the crate registers every tool set.

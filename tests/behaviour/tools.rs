@@ -1,0 +1,24 @@
+//! What tools answer, whoever runs the cluster.
+
+use expect_test::expect;
+use kubeflow_mcp_core::{Persona, Policy};
+use kubeflow_mcp_tests::cluster::Cluster;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_namespace_begins_without_jobs() {
+    let cluster = Cluster::under_test().await;
+    let namespace = cluster.namespace().await;
+    let jobs = namespace.call("list_training_jobs", json!({})).await;
+    expect![[r#"{"jobs":[],"order":"newest-first","total":0}"#]]
+        .assert_eq(&namespace.normalised(&jobs.to_string()));
+}
+
+#[tokio::test]
+async fn a_reader_is_offered_no_tool_that_writes() {
+    let cluster = Cluster::under_test().await;
+    let namespace = cluster.namespace().await;
+    let groups = ["system:masters"];
+    let agent = namespace.agent("reader", &groups, Policy::of(Persona::Readonly)).await;
+    expect!["get_cluster_resources get_runtime get_training_events get_training_job get_training_logs health_check list_runtimes list_training_jobs wait_for_training"].assert_eq(&agent.tools().await.join(" "));
+}
