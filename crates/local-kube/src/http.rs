@@ -1,5 +1,7 @@
 //! The API over TLS on loopback, for kubectl and every other client outside the process.
 
+#[cfg_attr(not(feature = "kubelet-program"), allow(dead_code))]
+pub(crate) mod connections;
 mod credentials;
 
 use std::{
@@ -8,20 +10,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
+use hyper::body::Incoming;
 use kube::core::Status;
 use sha2::{Digest, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -31,9 +28,6 @@ use crate::{UserInfo, rbac, status};
 
 /// As much as the API server takes in one request.
 const MOST_BYTES: usize = 3 * 1024 * 1024;
-
-/// How long a client may take over its TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The API server's address, and who may speak to it. It stops when dropped.
 pub struct Listener {
@@ -120,7 +114,18 @@ where
     let users = Arc::new(Users::default());
     users.add(&credentials.token, administrator());
     let stopping = CancellationToken::new();
-    tokio::spawn(accept(listener, acceptor, users.clone(), answer, stopping.clone()));
+    let of_users = users.clone();
+    let answer = move |request: Request<Incoming>| {
+        let (users, answer) = (of_users.clone(), answer.clone());
+        async move {
+            match authenticated(&users, request).await {
+                Ok((user, request)) => answer(user, request).await.map(Either::Left),
+                Err(status) => refused(&status).map(Either::Right),
+            }
+        }
+    };
+    let accepting = connections::accept(listener, acceptor, stopping.clone(), answer);
+    tokio::spawn(stopping.clone().run_until_cancelled_owned(accepting));
     Ok(Listener {
         kubeconfig: credentials::kubeconfig(addr, &credentials.authority, &credentials.token),
         addr,
@@ -137,69 +142,6 @@ async fn bind(port: Option<u16>) -> io::Result<TcpListener> {
         return Ok(listener);
     }
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
-}
-
-async fn accept<A, F, B>(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    users: Arc<Users>,
-    answer: A,
-    stopping: CancellationToken,
-) where
-    A: Fn(UserInfo, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let accepting = async {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let serving = serve(stream, acceptor.clone(), users.clone(), answer.clone());
-                    tokio::spawn(stopping.clone().run_until_cancelled_owned(serving));
-                }
-                Err(error) => {
-                    // The process has no file descriptors left, or the like: others may end soon.
-                    tracing::warn!(%error, "could not accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    };
-    stopping.run_until_cancelled(accepting).await;
-}
-
-async fn serve<A, F, B>(stream: TcpStream, acceptor: TlsAcceptor, users: Arc<Users>, answer: A)
-where
-    A: Fn(UserInfo, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    // Small answers are not to wait for each other.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "could not turn off delays");
-    }
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "a client broke off its TLS handshake"),
-        Err(_) => return tracing::debug!("a client did not finish its TLS handshake"),
-    };
-    let service = service_fn(|request: Request<Incoming>| {
-        let (users, answer) = (users.clone(), answer.clone());
-        async move {
-            let answered: Result<_, std::convert::Infallible> =
-                Ok(match authenticated(&users, request).await {
-                    Ok((user, request)) => answer(user, request).await.map(Either::Left),
-                    Err(status) => refused(&status).map(Either::Right),
-                });
-            answered
-        }
-    });
-    let builder = auto::Builder::new(TokioExecutor::new());
-    if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "a connection broke off");
-    }
 }
 
 /// The user and the whole request, or why there will be no answer.

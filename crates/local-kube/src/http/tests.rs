@@ -4,7 +4,10 @@ use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use http_body_util::StreamBody;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::*;
 

@@ -1,6 +1,8 @@
 //! The kubelet: runs the Pods that are bound to its Node as processes of the user. It needs nothing but a client.
 
 mod adoption;
+#[cfg(feature = "kubelet-program")]
+mod authorization;
 mod claims;
 mod container;
 mod environment;
@@ -20,6 +22,8 @@ mod prepare;
 mod process_tree;
 mod python;
 mod run;
+#[cfg(feature = "kubelet-program")]
+mod server;
 mod status;
 mod supervisor;
 mod variables;
@@ -49,6 +53,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+#[cfg(feature = "kubelet-program")]
+pub use self::server::{ServeError, Serving};
 use self::{container::Backoff, environment::Environments};
 pub use self::{log_query::LogQuery, logs::read as read_log, supervisor::supervise};
 use crate::{
@@ -76,6 +82,9 @@ pub struct Options {
     pub longest_backoff: Duration,
     /// Bytes after which a log is begun anew; the part before it is kept once.
     pub log_limit: u64,
+    /// The kubelet's own API, if an API server is to reach it.
+    #[cfg(feature = "kubelet-program")]
+    pub serving: Option<Serving>,
 }
 
 impl Options {
@@ -89,6 +98,8 @@ impl Options {
             first_backoff: Duration::from_secs(10),
             longest_backoff: Duration::from_secs(300),
             log_limit: 10 * 1024 * 1024,
+            #[cfg(feature = "kubelet-program")]
+            serving: None,
         }
     }
 
@@ -105,6 +116,9 @@ pub enum Error {
     InUse(PathBuf),
     #[error("the node cannot be registered: {0}")]
     Register(#[source] Box<kube::Error>),
+    #[cfg(feature = "kubelet-program")]
+    #[error(transparent)]
+    Serve(#[from] ServeError),
 }
 
 /// Why a cluster may not run Pods on this machine.
@@ -137,18 +151,33 @@ struct Kubelet {
 /// Runs Pods until dropped; their processes live on, and the next kubelet on the same folder takes them over.
 pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     let _lock = folder_of_its_own(&options.dir).await?;
-    let allocatable = node::allocatable();
-    let registered = node::register(&client, &options.node, &allocatable).await;
-    registered.map_err(|error| Error::Register(Box::new(error)))?;
+    let allocatable = node::allocatable(&options.dir);
+    let source = Source { component: "kubelet", host: Some(options.node.clone()), action: None };
+    let recorder = Recorder::new(client.clone(), source);
+    #[cfg(feature = "kubelet-program")]
+    let server = match &options.serving {
+        Some(serving) => Some(server::Server::start(serving, &client, &options).await?),
+        None => None,
+    };
+    let node = node::Node {
+        client: client.clone(),
+        name: options.node.clone(),
+        allocatable: allocatable.clone(),
+        #[cfg(feature = "kubelet-program")]
+        port: server.as_ref().map(|server| server.port),
+        #[cfg(not(feature = "kubelet-program"))]
+        port: None,
+        recorder: recorder.clone(),
+    };
+    node.register().await.map_err(|error| Error::Register(Box::new(error)))?;
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(node::keep_alive(client.clone(), options.node.clone()));
+    tasks.spawn(node.keep_alive());
     tasks.spawn(claims::collect(client.clone(), options.dir.clone()));
-    let source = Source { component: "kubelet", host: Some(options.node.clone()), action: None };
     let mut pods = Pods {
         kubelet: Arc::new(Kubelet {
             environments: Environments::new(options.environments.clone()),
-            recorder: Recorder::new(client.clone(), source),
+            recorder,
             client: client.clone(),
             options,
             allocatable,
