@@ -71,6 +71,11 @@ impl Run {
         Ok(Self(folder))
     }
 
+    /// Whether somebody has removed the folder, and with it all that the run was for.
+    pub(super) fn is_gone(&self) -> bool {
+        fs::metadata(&self.0).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
     pub(super) fn observe(&self) -> io::Result<Observed> {
         if let Some(ended) = self.ended()? {
             return Ok(Observed::Ended(ended));

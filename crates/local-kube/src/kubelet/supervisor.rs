@@ -23,7 +23,7 @@ use super::{
     run::{Ended, Order, Run, Started},
 };
 
-/// How often memory is measured and a request to stop is looked for.
+/// How often memory is measured, and it is looked whether the run is to stop.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long output may still come from a process that escaped being killed.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -52,7 +52,11 @@ fn run(run: &Run) -> io::Result<()> {
     };
     adopt_orphans();
     let ended = match start(&order) {
-        Ok(child) => watch(run, &order, child)?,
+        Ok(child) => {
+            let pid = child.id();
+            // What nobody can watch over must not run.
+            watch(run, &order, child).inspect_err(|_| kill_all(pid, std::process::id()))?
+        }
         Err(error) => could_not_start(order.argv.first().map_or("", String::as_str), &error),
     };
     run.write_ended(&ended)
@@ -111,7 +115,8 @@ struct Guard {
     out_of_memory: bool,
 }
 
-/// Keeps the memory limit and carries out a request to stop, until the process is over.
+/// Keeps the memory limit and carries out a request to stop, until the process is over. When the
+/// run's folder is gone, so is the cluster that the process belongs to, and nobody else would end it.
 fn look_after(run: &Run, memory_limit: Option<u64>, guard: &Mutex<Guard>) {
     let mut kill_at = None;
     loop {
@@ -132,7 +137,7 @@ fn look_after(run: &Run, memory_limit: Option<u64>, guard: &Mutex<Guard>) {
                 signal_group(guard.leader, Signal::TERM);
                 kill_at = Some(Instant::now() + Duration::from_secs(grace));
             }
-            if kill_at.is_some_and(|at| Instant::now() >= at) {
+            if kill_at.is_some_and(|at| Instant::now() >= at) || run.is_gone() {
                 kill_all(guard.leader, std::process::id());
             }
         }

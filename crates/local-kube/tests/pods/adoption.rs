@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::DeleteParams;
 
-use crate::cluster::{Cluster, phase, pod, state};
+use crate::cluster::{Cluster, phase, pod, state, wait_dead};
 
 #[tokio::test]
 async fn what_runs_goes_on_and_what_ended_is_told() {
@@ -82,4 +82,21 @@ async fn a_kubelet_killed_between_deciding_and_starting_neither_loses_nor_double
     let lost = cluster.wait::<Pod>("begun", phase("Failed")).await;
     assert_eq!(state(&lost)["terminated"]["reason"], "ContainerStatusUnknown");
     assert!(!begun.join("log").exists(), "it was started a second time");
+}
+
+#[tokio::test]
+async fn nothing_runs_on_when_the_folder_of_its_cluster_is_removed() {
+    let cluster = Cluster::new().await;
+    // A child in a session of its own, as launchers of training processes have them.
+    let script = "setsid sh -c 'echo child $$$$; exec sleep 600' & echo parent $$$$ $PPID; wait";
+    cluster.run(pod("left", script), |pod| state(pod)["running"].is_object()).await;
+    cluster.log_with("left", "child ").await;
+    let log = cluster.log_with("left", "parent ").await;
+    let processes: Vec<&str> =
+        log.split_whitespace().filter(|word| word.parse::<u32>().is_ok()).collect();
+    assert_eq!(processes.len(), 3, "the process, its supervisor and its child: {log}");
+    drop(cluster);
+    for pid in processes {
+        wait_dead(pid).await;
+    }
 }

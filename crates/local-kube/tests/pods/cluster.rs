@@ -25,7 +25,17 @@ pub(crate) struct Cluster {
     change: fn(&mut kubelet::Options),
     kubelet: Option<JoinHandle<()>>,
     controllers: JoinSet<()>,
+    /// Gone with the value, and with it all that runs.
     _folder: tempfile::TempDir,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // Else it could make its folder anew.
+        if let Some(kubelet) = self.kubelet.take() {
+            kubelet.abort();
+        }
+    }
 }
 
 impl Cluster {
@@ -259,4 +269,18 @@ pub(crate) fn phase(phase: &str) -> impl Fn(&Value) -> bool {
 /// The state of a Pod's only container.
 pub(crate) fn state(pod: &Value) -> &Value {
     &pod["status"]["containerStatuses"][0]["state"]
+}
+
+/// Waits until a process has ended.
+pub(crate) async fn wait_dead(pid: &str) {
+    let ended = async {
+        // A zombie until whoever inherits it looks after it.
+        while !std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .map_or(true, |stat| stat.contains(") Z "))
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ended = tokio::time::timeout(PATIENCE, ended).await;
+    assert!(ended.is_ok(), "process {pid} still runs");
 }

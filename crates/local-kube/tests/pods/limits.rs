@@ -1,10 +1,8 @@
 //! Memory, time, and supervisors that are killed.
 
-use std::time::Duration;
-
 use serde_json::json;
 
-use crate::cluster::{Cluster, phase, pod, state};
+use crate::cluster::{Cluster, phase, pod, state, wait_dead};
 
 #[tokio::test]
 async fn what_uses_too_much_memory_is_killed() {
@@ -54,15 +52,5 @@ async fn a_process_whose_supervisor_is_killed_does_not_live_on() {
     assert!(signal("-9", supervisor));
     let failed = cluster.wait::<k8s_openapi::api::core::v1::Pod>("orphan", phase("Failed")).await;
     assert_eq!(state(&failed)["terminated"]["reason"], "ContainerStatusUnknown");
-    // A zombie until whoever inherits it looks after it.
-    let gone = || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.is_empty() || stat.contains(") Z ")
-    };
-    let dying = async {
-        while !gone() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), dying).await.unwrap();
+    wait_dead(pid).await;
 }
