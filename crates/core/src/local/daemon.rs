@@ -47,6 +47,10 @@ pub async fn run(home: &Home, sets: &[&'static ToolSet]) -> anyhow::Result<()> {
     tokio::select! {
         _ = asked_to_end.recv() => {}
         _ = interrupted.recv() => {}
+        () = home.removed() => {
+            tracing::warn!("the local cluster's folder was removed: it ends, and its Pods too");
+            return Ok(());
+        }
     }
     home.withdraw()?;
     tracing::info!("the local cluster ends; what runs in its Pods goes on");

@@ -31,6 +31,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long between two looks at whether a lock is free.
 const LOOK: Duration = Duration::from_millis(10);
+/// How long between two looks at whether the folder is still there.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// The folder of a local cluster. Only its owner may read it.
 #[derive(Clone, Debug)]
@@ -207,6 +209,13 @@ impl Home {
             sleep(LOOK).await;
         }
         Ok(())
+    }
+
+    /// Waits until somebody removes the folder behind our back.
+    pub(super) async fn removed(&self) {
+        while self.0.exists() {
+            sleep(GLANCE).await;
+        }
     }
 
     pub(super) fn create(&self) -> io::Result<()> {

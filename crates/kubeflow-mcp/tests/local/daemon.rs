@@ -1,6 +1,9 @@
 //! The local cluster's daemon: one for all, which comes back after any death.
 
-use std::thread;
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::Api;
@@ -129,10 +132,8 @@ fn proxies_do_not_stand_before_the_local_cluster() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[tokio::test]
-async fn a_pod_goes_on_without_the_daemon_and_ends_with_the_cluster() {
-    let home = Home::new();
-    home.start();
+/// A Pod that notes its process and sleeps; the process.
+async fn sleeper(home: &Home) -> (Api<Pod>, PathBuf) {
     let note = home.0.path().join("process");
     let script = "import os, sys, time; \
         print(os.getpid(), file=open(sys.argv[1], 'w')); time.sleep(600)";
@@ -147,25 +148,55 @@ async fn a_pod_goes_on_without_the_daemon_and_ends_with_the_cluster() {
     .unwrap();
     let pods = Api::<Pod>::default_namespaced(home.client().await);
     pods.create(&Default::default(), &pod).await.unwrap();
-    let is_running = async |pod: &str| {
-        let status = pods.get(pod).await.ok().and_then(|it| it.status);
-        status.and_then(|it| it.phase).is_some_and(|it| it == "Running")
-    };
-    until("the Pod runs", async || is_running("sleeper").await && note.exists()).await;
-    let noted = || -> u32 { std::fs::read_to_string(&note).unwrap().trim().parse().unwrap() };
-    let process = noted();
+    until("the Pod runs", async || sleeps(&pods).await && noted(&note).is_some()).await;
+    (pods, note)
+}
+
+async fn sleeps(pods: &Api<Pod>) -> bool {
+    let status = pods.get("sleeper").await.ok().and_then(|it| it.status);
+    status.and_then(|it| it.phase).is_some_and(|it| it == "Running")
+}
+
+fn noted(note: &Path) -> Option<u32> {
+    std::fs::read_to_string(note).ok()?.trim().parse().ok()
+}
+
+#[tokio::test]
+async fn a_pod_goes_on_without_the_daemon_and_ends_with_the_cluster() {
+    let home = Home::new();
+    home.start();
+    let (pods, note) = sleeper(&home).await;
+    let process = noted(&note).unwrap();
 
     let stopped = home.run(&["local", "stop"]);
     let said = String::from_utf8_lossy(&stopped.stdout);
     assert!(said.contains("1 Pods go on running"), "{said}");
     assert!(lives(process));
     kill(home.start());
-    home.start();
-    until("the Pod is found again", async || is_running("sleeper").await).await;
-    assert!(process == noted() && lives(process), "the process was started again");
+    let daemon = home.start();
+    until("the Pod is found again", async || sleeps(&pods).await).await;
+    assert!(noted(&note) == Some(process) && lives(process), "the process was started again");
 
+    // Also when no daemon is there to end it.
+    kill(daemon);
     assert!(home.run(&["local", "delete", "--yes"]).status.success());
     until("the process has ended", async || !lives(process)).await;
+}
+
+#[tokio::test]
+async fn a_cluster_whose_folder_is_removed_ends_with_all_that_runs_in_it() {
+    let home = Home::new();
+    let daemon = home.start();
+    let (_, note) = sleeper(&home).await;
+    let process = noted(&note).unwrap();
+    // What is there may be written to meanwhile.
+    until("the folder is gone", async || {
+        let removed = std::fs::remove_dir_all(home.path());
+        removed.is_ok() || !home.path().exists()
+    })
+    .await;
+    until("all has ended", async || !lives(process) && !lives(daemon)).await;
+    assert!(!home.path().exists(), "it was made anew");
 }
 
 #[test]
