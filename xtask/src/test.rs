@@ -98,3 +98,20 @@ fn kubectl() -> anyhow::Result<()> {
             .env("KUBECTL", kubectl),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::shell;
+
+    #[test]
+    fn continuous_integration_says_what_it_lacks() {
+        let empty = std::env::temp_dir().join("no-such-folder");
+        let mut run = shell::command("/bin/bash");
+        run.arg(".ci/run").env("HOME", &empty).env_remove("CARGO_HOME").env("PATH", &empty);
+        let output = run.output().expect("bash starts");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success(), "{said}");
+        assert!(said.contains("Rust (https://rustup.rs): there is no `cargo`"), "{said}");
+        assert!(said.contains("Python 3: there is no `python3`"), "{said}");
+    }
+}
