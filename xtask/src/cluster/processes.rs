@@ -117,6 +117,8 @@ impl Start<'_> {
         let mut arguments = self.component("kube-controller-manager", port)?;
         arguments.extend([
             "--use-service-account-credentials".to_owned(),
+            // Pods have loopback addresses, which no endpoint may have: it would warn of each Service.
+            "--controllers=*,-endpoints-controller,-endpointslice-controller".to_owned(),
             self.file("--service-account-private-key-file", "service-account.key"),
             self.file("--root-ca-file", "ca.crt"),
         ]);

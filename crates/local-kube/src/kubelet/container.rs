@@ -83,6 +83,19 @@ impl Container {
         matches!(self.state, State::Running { .. })
     }
 
+    /// Its process, if it has been started and is not known to have ended.
+    pub(super) fn process(&self) -> Option<&Started> {
+        match &self.state {
+            State::Running { started, .. } => started.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether its process is about to be started.
+    pub(super) fn starts(&self) -> bool {
+        self.runs() && self.process().is_none()
+    }
+
     pub(super) fn waits(&mut self, reason: &'static str, message: impl Into<Option<String>>) {
         self.state = State::Waiting { reason, message: message.into() };
     }
@@ -121,6 +134,11 @@ impl Container {
         self.state = State::Terminated { attempt, ended };
     }
 
+    /// How long it rests between its newest end and its next start.
+    pub(super) fn rest(&self, backoff: Backoff) -> Duration {
+        backoff.after(self.strikes)
+    }
+
     pub(super) fn next(&self, policy: &str, backoff: Backoff, now: Timestamp) -> Next {
         let (attempt, since) = match (&self.state, &self.last) {
             (State::Running { .. }, _) => return Next::Nothing,
@@ -133,7 +151,7 @@ impl Container {
             if !restarts(policy, self.init, ended) {
                 return Next::Nothing;
             }
-            let due = ended.finished_at.checked_add(backoff.after(self.strikes));
+            let due = ended.finished_at.checked_add(self.rest(backoff));
             at = at.max(due.ok());
         }
         match at {

@@ -22,7 +22,7 @@ use super::{
     launch::{self, Notice},
     prepare::{Prepared, Unready},
     run::Run,
-    status::{self, Verdict, terminal},
+    status::{self, Known, Verdict, restart_policy, terminal},
 };
 use crate::events::Kind;
 
@@ -30,6 +30,9 @@ const DEADLINE: Verdict = Verdict {
     reason: "DeadlineExceeded",
     message: "Pod was active on the node longer than the specified deadline",
 };
+
+/// Seconds that processes get at least before they are killed.
+const LEAST_GRACE: i64 = 2;
 
 /// Until the Pod is gone from the API server and its processes from this machine.
 pub(super) async fn run(kubelet: Arc<Kubelet>, mut pods: watch::Receiver<Option<Arc<Pod>>>) {
@@ -135,6 +138,9 @@ impl Worker {
         if deleted || self.verdict.is_some() {
             self.preparing = None;
             self.stop_all();
+        } else if self.has_crashed() && !self.write_status().await {
+            // An end is told before the next start.
+            return soon();
         } else if !self.refuse_all_images() {
             wake = earlier(wake, self.advance(now).await);
         }
@@ -150,10 +156,19 @@ impl Worker {
         self.started.checked_add(SignedDuration::from_secs(seconds)).ok()
     }
 
+    /// Whether a container has ended that will be started again.
+    fn has_crashed(&self) -> bool {
+        let policy = restart_policy(&self.pod);
+        let crashed =
+            |it: &Container| matches!(it.state, State::Terminated { .. }) && !it.over(policy);
+        self.containers.iter().any(crashed)
+    }
+
     fn stop_all(&mut self) {
         let pod = &self.pod;
         let spec = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
         let grace = pod.metadata.deletion_grace_period_seconds.or(spec).unwrap_or(30);
+        let grace = grace.max(LEAST_GRACE);
         for number in 0..self.containers.len() {
             let container = &self.containers[number];
             let State::Running { attempt, stopping, .. } = container.state else {
@@ -193,19 +208,31 @@ impl Worker {
 
     /// Whether the API server has the status, or no longer the Pod.
     async fn write_status(&mut self) -> bool {
+        // What a container becomes is known in a moment, and told then.
+        if self.containers.iter().any(Container::starts) {
+            return true;
+        }
         let mut pod = Pod::clone(&self.pod);
         if let Some(written) = &self.written {
             status::keep_own_conditions(&mut pod, written);
         }
-        let verdict = self.verdict.as_ref();
-        let status =
-            status::status(&pod, &self.containers, self.started, verdict, Timestamp::now());
+        let ending = pod.metadata.deletion_timestamp.is_some() || self.verdict.is_some();
+        let known = Known {
+            pod: &pod,
+            containers: &self.containers,
+            started: self.started,
+            prepared: self.prepared.is_some(),
+            over: ending && !self.containers.iter().any(Container::runs),
+            verdict: self.verdict.as_ref(),
+        };
+        let status = status::status(&known, Timestamp::now());
         if self.written.as_ref() == Some(&status) {
             return true;
         }
+        // Conditions are merged by their types, so that nobody else's is lost.
         let patch = json!({ "metadata": { "uid": self.uid() }, "status": status });
         let params = PatchParams::default();
-        match self.api().patch_status(self.name(), &params, &Patch::Merge(patch)).await {
+        match self.api().patch_status(self.name(), &params, &Patch::Strategic(patch)).await {
             Ok(_) => self.written = Some(status),
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
             Err(error) => {

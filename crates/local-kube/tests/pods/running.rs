@@ -21,7 +21,7 @@ async fn a_pod_runs_and_its_log_is_kept() {
     let mut lines: Vec<&str> = log.lines().collect();
     lines.sort_unstable();
     assert_eq!(lines, ["end", "err", "out"]);
-    cluster.wait_event("hello", "Normal Started Started container main").await;
+    cluster.wait_event("hello", "Normal Started Container started").await;
 }
 
 #[tokio::test]

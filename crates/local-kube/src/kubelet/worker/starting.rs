@@ -58,17 +58,14 @@ impl Worker {
         }
         if let State::Terminated { attempt, ended } = &container.state {
             container.last = Some((*attempt, ended.clone()));
-            let wait = match next {
-                Next::Wait(at) => at.duration_since(now).as_secs() + 1,
-                _ => 0,
-            };
+            let rest = go_seconds(container.rest(self.kubelet.options.backoff()).as_secs());
             let (name, pod) = (container.name().to_owned(), self.pod_named());
             let container = &mut self.containers[number];
             container.waits(
                 "CrashLoopBackOff",
-                format!("back-off {wait}s restarting failed container={name} pod={pod}"),
+                format!("back-off {rest} restarting failed container={name} pod={pod}"),
             );
-            if wait > 0 {
+            if matches!(next, Next::Wait(_)) {
                 let message = format!("Back-off restarting failed container {name} in pod {pod}");
                 self.say(Some(number), Kind::Warning, "BackOff", message);
             }
@@ -83,6 +80,11 @@ impl Worker {
     async fn start(&mut self, number: usize, attempt: u32) -> Option<Timestamp> {
         let prepared = self.prepared.as_ref()?;
         let spec = self.containers[number].spec.clone();
+        let image = spec.image.as_deref().unwrap_or_default();
+        let present = format!(
+            "Container image {image:?} already present on machine and can be accessed by the pod"
+        );
+        self.say(Some(number), Kind::Normal, "Pulled", present);
         let order = prepare::order(&self.kubelet, &self.pod, &spec, prepared).await;
         let result = match order {
             Ok(order) => self.launch(number, attempt, &order).await,
@@ -111,8 +113,7 @@ impl Worker {
         std::fs::create_dir_all(run.path().parent().unwrap_or(run.path())).map_err(failed)?;
         match Run::decide(run.path().to_owned()) {
             Ok(_) => {
-                let message = format!("Created container: {}", container.name());
-                self.say(Some(number), Kind::Normal, "Created", message);
+                self.say(Some(number), Kind::Normal, "Created", "Container created");
             }
             // Decided by an earlier kubelet: started only if no supervisor ever took it up.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -154,8 +155,7 @@ impl Worker {
             State::Waiting { .. } => false,
         };
         if unseen && seen {
-            let message = format!("Started container {}", container.name());
-            self.say(Some(number), Kind::Normal, "Started", message);
+            self.say(Some(number), Kind::Normal, "Started", "Container started");
         }
         let container = &mut self.containers[number];
         match &container.state {
@@ -169,5 +169,13 @@ impl Worker {
             }
             State::Running { .. } | State::Terminated { .. } => {}
         }
+    }
+}
+
+/// Seconds as Go writes a duration: `10s`, `1m20s`, `5m0s`.
+fn go_seconds(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
     }
 }
