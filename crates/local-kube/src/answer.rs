@@ -8,7 +8,9 @@ use kube::core::Status;
 use serde_json::{Value, json};
 
 use crate::{
-    ApiPath, LocalKube, UserInfo, discovery, openapi, protobuf, query,
+    ApiPath, LocalKube, UserInfo, discovery,
+    kinds::Form,
+    openapi, protobuf, query,
     query::Query,
     rbac::{self, Action},
     representation::Representation,
@@ -81,12 +83,14 @@ impl Asked {
         };
         grants.check(&user, &action(&path, &self.method, &query))?;
         let kinds = kube.kinds();
-        let Some(kind) = kinds.get(path.group, path.version, path.plural) else {
-            return Ok(no_such_path());
+        let kind = kinds.get(path.group, path.version, path.plural);
+        let kind = match kind.filter(|kind| kind.namespaced || path.namespace.is_none()) {
+            Some(kind) => kind,
+            None if kinds.of(path.group, path.version).next().is_some() => {
+                return Err(status::no_such_resource());
+            }
+            None => return Ok(no_such_path()),
         };
-        if path.namespace.is_some() && !kind.namespaced {
-            return Ok(no_such_path());
-        }
         let mut request = Request {
             user,
             kind: kind.clone(),
@@ -95,6 +99,7 @@ impl Asked {
             subresource: path.subresource.map(str::to_owned),
             query,
             agent: self.agent(),
+            patching: None,
             warnings: Vec::new(),
         };
         let response = self.carry_out(kube, &mut request, representation).await;
@@ -114,7 +119,7 @@ impl Asked {
             Some(name) if request.kind.subresources.contains(&name) => {
                 return self.about_a_pod(kube, request, representation).await;
             }
-            Some(_) => return Ok(no_such_path()),
+            Some(_) => return Err(no_such_subresource(request)),
         };
         let unscoped = request.kind.namespaced && request.namespace.is_none();
         let answer = match (self.method.as_str(), &request.name) {
@@ -179,6 +184,10 @@ impl Asked {
             }
             ["apis"] if aggregated => {
                 return aggregated_response(&discovery::aggregated(&kinds, false));
+            }
+            ["openapi", "v2"] => {
+                let (form, document) = openapi::V2;
+                return response(StatusCode::OK, form, full(Bytes::from_static(document)));
             }
             ["openapi", "v3"] => Some(openapi::index(&kinds)),
             ["openapi", "v3", "api", version] => openapi::document(&kinds, "", version),
@@ -273,6 +282,14 @@ fn version() -> Value {
            "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z",
            "goVersion": "", "compiler": "rustc",
            "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH)})
+}
+
+/// Custom resources and built-in ones are served by two servers, which answer differently.
+fn no_such_subresource(request: &Request) -> Box<Status> {
+    match (&request.kind.form, &request.name) {
+        (Form::Custom { .. }, Some(name)) => status::not_found(request.kind.by_resource(), name),
+        _ => status::no_such_resource(),
+    }
 }
 
 /// A path that nothing is served at is answered in plain text, as a real server does.

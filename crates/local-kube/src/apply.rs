@@ -92,7 +92,9 @@ fn untypable(object: &Value, why: &str) -> Box<Status> {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
     let (version, kind) = (text("/apiVersion"), text("/kind"));
-    let what = format!("{namespace}/{name}; {version}, Kind={kind}");
+    // The core group is named by nothing.
+    let group = if version.contains('/') { "" } else { "/" };
+    let what = format!("{namespace}/{name}; {group}{version}, Kind={kind}");
     status::plain(500, "", format!("failed to create typed patch object ({what}): {why}"))
 }
 

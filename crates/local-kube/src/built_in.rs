@@ -1,5 +1,6 @@
 //! What the API server knows of its own kinds beyond their types: defaults and validation.
 
+mod decoding;
 mod defaults;
 mod validation;
 mod workloads;
@@ -7,6 +8,7 @@ mod workloads;
 use serde_json::{Map, Value};
 
 pub use self::{
+    decoding::{Mismatch, mismatch},
     defaults::{default, generate},
     validation::{check_change, validate},
 };

@@ -2,16 +2,21 @@
 
 mod built_in;
 mod custom;
+mod schemas;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject},
 };
+use schemars::SchemaGenerator;
 use serde_json::Value;
 
-pub(crate) use self::custom::{CLEANUP, CRDS, status_of_definition};
+pub(crate) use self::{
+    custom::{CLEANUP, CRDS, status_of_definition},
+    schemas::{SCHEMA_ROOT, schemas},
+};
 use crate::{lists::Shape, schema::Schema, status::Qualified};
 
 /// One resource in one version.
@@ -45,8 +50,14 @@ pub(crate) struct Kind {
 pub(crate) enum Form {
     /// A version of a CustomResourceDefinition (`spec.versions[]`) and its schema.
     Custom { version: Value, schema: Option<Box<Schema>> },
-    /// Reads an object as the type of its kind and writes it again, without what the type lacks.
-    BuiltIn(fn(&Value) -> serde_json::Result<Value>),
+    BuiltIn {
+        /// Reads an object as the type of its kind and writes it again, without what the type lacks.
+        typed: fn(&Value) -> serde_json::Result<Value>,
+        /// Adds its schema to the generator's.
+        schema: fn(&mut SchemaGenerator) -> schemars::Schema,
+        /// What its schema is called there.
+        schema_name: Cow<'static, str>,
+    },
 }
 
 impl Kind {
@@ -61,7 +72,7 @@ impl Kind {
     pub(crate) fn shape(&self) -> Shape<'_> {
         match &self.form {
             Form::Custom { schema, .. } => Shape::Custom(schema.as_deref()),
-            Form::BuiltIn(_) => Shape::BuiltIn,
+            Form::BuiltIn { .. } => Shape::BuiltIn,
         }
     }
 

@@ -4,7 +4,10 @@ use kube::core::response::StatusCause;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{kinds::Kind, status::cause};
+use crate::{
+    kinds::{CRDS, Form, Kind},
+    status::cause,
+};
 
 /// Generated names end in this many letters and digits.
 const SUFFIX: usize = 5;
@@ -31,8 +34,9 @@ pub(crate) fn generated(prefix: &str) -> String {
 
 /// Makes the metadata of a new object: its identity is the server's to give.
 pub(crate) fn begin(kind: &Kind, object: &mut Value) {
-    let has_generation =
-        object.get("spec").is_some() || matches!(kind.form, crate::kinds::Form::Custom { .. });
+    let counted = ["pods", "jobs.batch", "priorityclasses.scheduling.k8s.io", CRDS]
+        .contains(&kind.resource.as_str());
+    let has_generation = counted || matches!(kind.form, Form::Custom { .. });
     let metadata = &mut object["metadata"];
     for server_side in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"]
     {

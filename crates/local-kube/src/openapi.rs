@@ -1,9 +1,18 @@
 //! The OpenAPI documents, by which `kubectl apply` learns that the server validates, and `kubectl
-//! explain` what custom resources are made of.
+//! explain` what objects are made of.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::kinds::{Form, Kind, Kinds};
+use crate::kinds::{Form, Kind, Kinds, SCHEMA_ROOT, schemas};
+
+/// The second version of the documents, in the one form that clients take it in. It says nothing of
+/// what is served: kubectl looks there for kinds that the third version lacks.
+pub(crate) const V2: (&str, &[u8]) = (
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    b"\x0a\x032.0\x12\x19\x0a\x0aKubernetes\x12\x0bunversioned",
+);
 
 /// `/openapi/v3`: a document for each group and version.
 pub(crate) fn index(kinds: &Kinds) -> Value {
@@ -31,6 +40,7 @@ pub(crate) fn document(kinds: &Kinds, group: &str, version: &str) -> Option<Valu
         paths.insert(collection, operations(kind, verbs));
         schemas.insert(schema_name(kind), schema(kind));
     }
+    add_parts(&mut schemas);
     (!paths.is_empty()).then(|| {
         json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "unversioned"},
                "paths": paths, "components": {"schemas": schemas}})
@@ -55,7 +65,7 @@ fn operations(kind: &Kind, verbs: &[&str]) -> Value {
             .iter()
             .map(|name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}))
             .collect();
-        let reference = json!({"$ref": format!("#/components/schemas/{}", schema_name(kind))});
+        let reference = json!({"$ref": format!("{SCHEMA_ROOT}{}", schema_name(kind))});
         let content = json!({"application/json": {"schema": reference}});
         json!({
             "parameters": parameters,
@@ -68,28 +78,60 @@ fn operations(kind: &Kind, verbs: &[&str]) -> Value {
 
 /// `com.example.v1.Widget` of `example.com`.
 fn schema_name(kind: &Kind) -> String {
-    let group = if kind.group.is_empty() { "core" } else { &kind.group };
-    let mut name: Vec<&str> = group.split('.').rev().collect();
+    if let Form::BuiltIn { schema_name, .. } = &kind.form {
+        return schema_name.to_string();
+    }
+    let mut name: Vec<&str> = kind.group.split('.').rev().collect();
     name.extend([kind.version.as_str(), &kind.kind]);
     name.join(".")
 }
 
-/// Built-in kinds are known to every client; their fields are left open here.
 fn schema(kind: &Kind) -> Value {
     let mut schema = match &kind.form {
-        Form::Custom { version, .. } => version["schema"]["openAPIV3Schema"].clone(),
-        Form::BuiltIn(_) => json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true}),
+        Form::Custom { version, .. } => custom(&version["schema"]["openAPIV3Schema"]),
+        Form::BuiltIn { schema_name, .. } => schemas()[schema_name.as_ref()].clone(),
     };
+    schema["x-kubernetes-group-version-kind"] = json!([gvk(kind)]);
+    schema
+}
+
+/// The schema of a custom resource, with what all objects have.
+fn custom(schema: &Value) -> Value {
+    let mut schema = schema.clone();
     if !schema.is_object() {
         schema = json!({"type": "object"});
     }
-    for (name, form) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
-        if schema["properties"][name].is_null() {
-            schema["properties"][name] = json!({"type": form});
+    let all = &schemas()["io.k8s.api.core.v1.ConfigMap"]["properties"];
+    for name in ["apiVersion", "kind", "metadata"] {
+        schema["properties"][name] = all[name].clone();
+    }
+    schema
+}
+
+/// Adds the built-in schemas that the given ones refer to.
+fn add_parts(named: &mut Map<String, Value>) {
+    let mut missing = BTreeSet::new();
+    named.values().for_each(|schema| references(schema, &mut missing));
+    while let Some(name) = missing.pop_first() {
+        if !named.contains_key(&name)
+            && let Some(schema) = schemas().get(&name)
+        {
+            references(schema, &mut missing);
+            named.insert(name, schema.clone());
         }
     }
-    schema["x-kubernetes-group-version-kind"] = json!([gvk(kind)]);
-    schema
+}
+
+fn references(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(object) => {
+            let name = object.get("$ref").and_then(|it| it.as_str()?.strip_prefix(SCHEMA_ROOT));
+            found.extend(name.map(str::to_owned));
+            object.values().for_each(|it| references(it, found));
+        }
+        Value::Array(list) => list.iter().for_each(|it| references(it, found)),
+        _ => {}
+    }
 }
 
 fn gvk(kind: &Kind) -> Value {

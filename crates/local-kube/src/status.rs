@@ -30,6 +30,22 @@ pub fn not_found(resource: Qualified<'_>, name: &str) -> Box<Status> {
     about(404, "NotFound", format!("{resource} {name:?} not found"), resource, name)
 }
 
+/// Nothing is served at a path of a served group and version.
+pub fn no_such_resource() -> Box<Status> {
+    generic(404, "NotFound", "the server could not find the requested resource")
+}
+
+/// A patch that could not be carried out on the object that there is.
+pub fn unprocessable() -> Box<Status> {
+    generic(422, "Invalid", "the server rejected our request due to an error in our request")
+}
+
+/// A patch of which no object of the kind comes; `patch` is what of it is shown.
+pub fn invalid_patch(patch: &str, why: &str) -> Box<Status> {
+    let cause = cause::invalid("patch", &patch.into(), why);
+    invalid(Qualified { name: "", group: "" }, "", vec![cause])
+}
+
 pub fn already_exists(resource: Qualified<'_>, name: &str) -> Box<Status> {
     about(409, "AlreadyExists", format!("{resource} {name:?} already exists"), resource, name)
 }
@@ -124,6 +140,11 @@ pub fn internal(error: impl Display) -> Box<Status> {
 /// A failure that is about no object.
 pub fn plain(code: u16, reason: &str, message: impl Into<String>) -> Box<Status> {
     Status::failure(&message.into(), reason).with_code(code).boxed()
+}
+
+/// A failure with details that say nothing.
+fn generic(code: u16, reason: &str, message: &str) -> Box<Status> {
+    about(code, reason, message.to_owned(), Qualified { name: "", group: "" }, "")
 }
 
 /// A failure that is about a resource or kind, and perhaps one object of it.

@@ -42,8 +42,17 @@ pub(crate) struct Request {
     pub(crate) query: Query,
     /// The program that asks, which manages the fields it writes unless the query names a manager.
     pub(crate) agent: String,
+    /// The patch that is being carried out, if it is one.
+    pub(crate) patching: Option<Patching>,
     /// What the client is told in `Warning` headers.
     pub(crate) warnings: Vec<String>,
+}
+
+/// A patch, as its errors tell it.
+#[derive(Debug)]
+pub(crate) struct Patching {
+    shown: String,
+    strategic: bool,
 }
 
 pub(crate) enum Answer {
@@ -63,6 +72,7 @@ impl Request {
             subresource: self.subresource.clone(),
             query: Query::default(),
             agent: self.agent.clone(),
+            patching: None,
             warnings: Vec::new(),
         }
     }

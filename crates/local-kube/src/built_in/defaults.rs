@@ -8,8 +8,11 @@ use super::{object, text};
 /// Fills in what clients and the kubelet rely on. `resource` is the plural with its group.
 pub fn default(resource: &str, object: &mut Value) {
     match resource {
-        "pods" => pod_spec(&mut object["spec"]),
-        "jobs.batch" => job_spec(&mut object["spec"]),
+        "pods" => {
+            pod_spec(&mut object["spec"]);
+            set(&mut object["spec"], "enableServiceLinks", true);
+        }
+        "jobs.batch" => job(object),
         "services" => service_spec(&mut object["spec"]),
         "persistentvolumeclaims" => set(&mut object["spec"], "volumeMode", "Filesystem"),
         "secrets" => secret(object),
@@ -48,6 +51,7 @@ pub fn generate(resource: &str, object: &mut Value) {
             }
             object["spec"]["selector"] =
                 json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+            default(resource, object);
         }
         _ => {}
     }
@@ -75,7 +79,6 @@ fn pod_spec(spec: &mut Value) {
     set(spec, "terminationGracePeriodSeconds", 30);
     set(spec, "schedulerName", "default-scheduler");
     set(spec, "securityContext", json!({}));
-    set(spec, "enableServiceLinks", true);
     for field in ["initContainers", "containers"] {
         items(spec, field).for_each(container);
     }
@@ -125,6 +128,15 @@ fn volume(volume: &mut Value) {
         if let Some(source) = volume.get_mut(source) {
             set(source, "defaultMode", 0o644);
         }
+    }
+}
+
+fn job(job: &mut Value) {
+    job_spec(&mut job["spec"]);
+    let labels = job["spec"]["template"]["metadata"]["labels"].clone();
+    let labelled = object(&job["metadata"], "labels").is_some_and(|it| !it.is_empty());
+    if !labelled && labels.is_object() {
+        job["metadata"]["labels"] = labels;
     }
 }
 

@@ -63,7 +63,15 @@ pub fn check_change(resource: &str, old: &Value, new: &Value) -> Vec<StatusCause
         }
         "rolebindings.rbac.authorization.k8s.io"
         | "clusterrolebindings.rbac.authorization.k8s.io" => {
-            fixed("roleRef", "/roleRef", "cannot change roleRef");
+            if old["roleRef"] != new["roleRef"] {
+                let new = &new["roleRef"];
+                let shown = ["apiGroup", "kind", "name"].map(|field| new[field].to_string());
+                let [group, kind, name] = shown;
+                let message = format!(
+                    r#"Invalid value: {{"APIGroup":{group},"Kind":{kind},"Name":{name}}}: cannot change roleRef"#
+                );
+                causes.push(cause::cause("FieldValueInvalid", "roleRef", message));
+            }
         }
         "customresourcedefinitions.apiextensions.k8s.io" => {
             for field in ["group", "scope"] {

@@ -277,7 +277,8 @@ pub(super) fn job_change(old: &Value, new: &Value, causes: &mut Vec<StatusCause>
         template
     };
     if template(old) != template(new) {
-        causes.push(cause::invalid("spec.template", &new["template"], "field is immutable"));
+        let field = if suspended { "spec.template.spec" } else { "spec.template" };
+        causes.push(cause::invalid(field, &new["template"], "field is immutable"));
     }
     let elastic = new["completionMode"] == "Indexed" && new["completions"] == new["parallelism"];
     for field in [

@@ -9,6 +9,7 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions,
 };
 use kube::Resource;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -73,7 +74,7 @@ pub(super) fn kinds() -> Vec<Kind> {
 
 fn of<K>(singular: &str, short_names: &[&str]) -> Kind
 where
-    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + JsonSchema,
 {
     let (group, plural) = (K::group(&()).into_owned(), K::plural(&()).into_owned());
     let kind = K::kind(&()).into_owned();
@@ -93,7 +94,11 @@ where
         ending: false,
         subresources: &[],
         selectable: Vec::new(),
-        form: Form::BuiltIn(typed::<K>),
+        form: Form::BuiltIn {
+            typed: typed::<K>,
+            schema: SchemaGenerator::subschema_for::<K>,
+            schema_name: K::schema_name(),
+        },
         group,
         kind,
         plural,

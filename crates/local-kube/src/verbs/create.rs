@@ -117,7 +117,7 @@ async fn prepare(
     built_in::generate(&kind.resource, &mut object);
     form::check(&kind, &object)?;
     let object = request.admitted(kube, Operation::Create, name, object, &Value::Null).await?;
-    let (object, _) = form::shaped(&kind, object)?;
+    let (object, _) = form::shaped(&kind, None, object)?;
     form::check(&kind, &object)?;
     request.check_escalation(kube, &Value::Null, &object)?;
     Ok(object)
@@ -179,7 +179,7 @@ pub(crate) fn install(
     if old.is_some() && !update {
         return Ok(());
     }
-    let (mut object, _) = form::shaped(kind, object)?;
+    let (mut object, _) = form::shaped(kind, None, object)?;
     metadata::begin(kind, &mut object);
     let mut expect = Expect::Absent;
     if let Some(old) = &old {

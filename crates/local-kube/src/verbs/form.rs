@@ -2,12 +2,12 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{Status, response::StatusCause};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Request;
+use super::{Patching, Request};
 use crate::{
     built_in,
-    kinds::{Form, Kind},
+    kinds::{Form, Kind, schemas},
     metadata,
     query::FieldValidation,
     schema,
@@ -17,7 +17,7 @@ use crate::{
 /// Drops what the kind does not know (or refuses it, as the client wishes) and fills in defaults.
 pub(super) fn shape(request: &mut Request, object: Value) -> Result<Value> {
     let kind = request.kind.clone();
-    let (shaped, unknown) = shaped(&kind, object)?;
+    let (shaped, unknown) = shaped(&kind, request.patching.as_ref(), object)?;
     let mut unknown = unknown.into_iter().map(|path| format!("unknown field {path:?}"));
     match request.query.field_validation {
         FieldValidation::Ignore => {}
@@ -25,7 +25,8 @@ pub(super) fn shape(request: &mut Request, object: Value) -> Result<Value> {
         FieldValidation::Strict => {
             if let Some(first) = unknown.next() {
                 let all = unknown.fold(first, |all, one| all + ", " + &one);
-                return Err(status::bad_request(format!("strict decoding error: {all}")));
+                let why = format!("strict decoding error: {all}");
+                return Err(undecodable(&kind, request.patching.as_ref(), &why));
             }
         }
     }
@@ -33,14 +34,21 @@ pub(super) fn shape(request: &mut Request, object: Value) -> Result<Value> {
 }
 
 /// The object in the form of its kind with its defaults, and the paths of what was dropped.
-pub(super) fn shaped(kind: &Kind, mut object: Value) -> Result<(Value, Vec<String>)> {
+pub(super) fn shaped(
+    kind: &Kind,
+    patching: Option<&Patching>,
+    mut object: Value,
+) -> Result<(Value, Vec<String>)> {
     let mut unknown;
     match &kind.form {
         Form::Custom { schema, .. } => {
             let given = object["metadata"].take();
             let typed = serde_json::from_value::<ObjectMeta>(given.clone())
                 .and_then(serde_json::to_value)
-                .map_err(|error| unfit(kind, &error))?;
+                .map_err(|error| {
+                    let whole = json!({"metadata": given});
+                    unfit(kind, patching, "io.k8s.api.core.v1.ConfigMap", &whole, &error)
+                })?;
             unknown = Vec::new();
             missing(&given, &typed, &mut "metadata".to_owned(), &mut unknown);
             object["metadata"] = typed;
@@ -49,10 +57,11 @@ pub(super) fn shaped(kind: &Kind, mut object: Value) -> Result<(Value, Vec<Strin
                 schema::default(schema, &mut object);
             }
         }
-        Form::BuiltIn(typed) => {
+        Form::BuiltIn { typed, schema_name, .. } => {
             built_in::quantities_as_strings(&mut object);
             let given = object;
-            object = typed(&given).map_err(|error| unfit(kind, &error))?;
+            object = typed(&given)
+                .map_err(|error| unfit(kind, patching, schema_name, &given, &error))?;
             unknown = Vec::new();
             missing(&given, &object, &mut String::new(), &mut unknown);
             built_in::default(&kind.resource, &mut object);
@@ -64,11 +73,30 @@ pub(super) fn shaped(kind: &Kind, mut object: Value) -> Result<(Value, Vec<Strin
     Ok((object, unknown))
 }
 
-fn unfit(kind: &Kind, error: &serde_json::Error) -> Box<Status> {
+/// The refusal of an object that cannot be read as what the schema describes.
+fn unfit(
+    kind: &Kind,
+    patching: Option<&Patching>,
+    schema: &str,
+    object: &Value,
+    error: &serde_json::Error,
+) -> Box<Status> {
+    let mismatch = built_in::mismatch(schemas(), schema, object);
+    let why = mismatch.map_or_else(
+        || error.to_string(),
+        |it| if patching.is_some_and(|it| it.strategic) { it.of_patch() } else { it.of_json() },
+    );
+    undecodable(kind, patching, &why)
+}
+
+fn undecodable(kind: &Kind, patching: Option<&Patching>, why: &str) -> Box<Status> {
     let Kind { kind, version, .. } = kind;
-    status::bad_request(format!(
-        "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
-    ))
+    match patching {
+        Some(patching) => status::invalid_patch(&patching.shown, why),
+        None => status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+        )),
+    }
 }
 
 /// Refuses what the kind does not allow.
@@ -77,7 +105,7 @@ pub(super) fn check(kind: &Kind, object: &Value) -> Result<()> {
     causes.extend(match &kind.form {
         Form::Custom { schema: Some(schema), .. } => schema::validate(schema, object),
         Form::Custom { schema: None, .. } => Vec::new(),
-        Form::BuiltIn(_) => built_in::validate(&kind.resource, object),
+        Form::BuiltIn { .. } => built_in::validate(&kind.resource, object),
     });
     refuse(kind, object, causes)
 }

@@ -6,7 +6,7 @@ use http::StatusCode;
 use kube::core::Status;
 use serde_json::{Map, Value};
 
-use super::{Answer, Refused, Request, delete::is_free, form, lost};
+use super::{Answer, Patching, Refused, Request, delete::is_free, form, lost};
 use crate::{
     LocalKube, Operation,
     apply::{self, Manager},
@@ -81,7 +81,7 @@ async fn applied(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result
     if configuration["metadata"]["name"].is_null() {
         configuration["metadata"]["name"] = name.as_str().into();
     }
-    let (_, unknown) = form::shaped(&kind, configuration.clone())?;
+    let (_, unknown) = form::shaped(&kind, None, configuration.clone())?;
     if !unknown.is_empty() {
         return Err(apply::undeclared(&configuration, &unknown));
     }
@@ -112,23 +112,28 @@ fn may_overwrite(kind: &Kind) -> bool {
     !custom && ![CRDS, "leases.coordination.k8s.io"].contains(&kind.resource.as_str())
 }
 
-fn patched(request: &Request, content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
-    const OF_ALL: &str = "application/json-patch+json, application/merge-patch+json";
-    const BUILT_IN: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
+/// The object that the patch makes; how the patch is shown is noted in the request.
+fn patched(request: &mut Request, content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
+    const OF_ALL: &str =
+        "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+    const BUILT_IN: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
     let custom = matches!(request.kind.form, Form::Custom { .. });
-    let read = || {
-        serde_json::from_slice::<Value>(body)
-            .map_err(|error| status::bad_request(format!("error decoding patch: {error}")))
-    };
     let mut new = old.clone();
+    let mut strategic = None;
     match content_type {
-        "application/json-patch+json" => patch::json_patch(&mut new, &read()?)?,
-        "application/merge-patch+json" => patch::merge_patch(&mut new, &read()?)?,
+        "application/json-patch+json" => patch::json_patch(&mut new, body)?,
+        "application/merge-patch+json" => patch::merge_patch(&mut new, body)?,
         "application/strategic-merge-patch+json" if !custom => {
-            patch::strategic_merge(&mut new, &read()?)?;
+            let patch = patch::read_object(body).map_err(status::bad_request)?;
+            patch::strategic_merge(&mut new, &patch)?;
+            strategic = Some(patch::as_go_shows(&patch));
         }
         _ => return Err(status::unsupported_media_type(if custom { OF_ALL } else { BUILT_IN })),
     }
+    request.patching = Some(Patching {
+        strategic: strategic.is_some(),
+        shown: strategic.unwrap_or_else(|| new.to_string()),
+    });
     Ok(new)
 }
 
@@ -165,7 +170,7 @@ async fn change(
     }
     form::check(&kind, &new)?;
     let mut new = request.admitted(kube, Operation::Update, &key.name, new, &old.value).await?;
-    new = form::shaped(&kind, new)?.0;
+    new = form::shaped(&kind, None, new)?.0;
     metadata::count_generation(&old.value, &mut new);
     form::check(&kind, &new)?;
     form::check_change(&kind, &old.value, &new)?;
