@@ -63,15 +63,7 @@ pub fn check_change(resource: &str, old: &Value, new: &Value) -> Vec<StatusCause
         }
         "rolebindings.rbac.authorization.k8s.io"
         | "clusterrolebindings.rbac.authorization.k8s.io" => {
-            if old["roleRef"] != new["roleRef"] {
-                let new = &new["roleRef"];
-                let shown = ["apiGroup", "kind", "name"].map(|field| new[field].to_string());
-                let [group, kind, name] = shown;
-                let message = format!(
-                    r#"Invalid value: {{"APIGroup":{group},"Kind":{kind},"Name":{name}}}: cannot change roleRef"#
-                );
-                causes.push(cause::cause("FieldValueInvalid", "roleRef", message));
-            }
+            role_reference(&old["roleRef"], &new["roleRef"], &mut causes);
         }
         "customresourcedefinitions.apiextensions.k8s.io" => {
             for field in ["group", "scope"] {
@@ -85,6 +77,16 @@ pub fn check_change(resource: &str, old: &Value, new: &Value) -> Vec<StatusCause
         _ => {}
     }
     causes
+}
+
+/// A binding stays with its role.
+fn role_reference(old: &Value, new: &Value, causes: &mut Vec<StatusCause>) {
+    if old != new {
+        let [group, kind, name] = ["apiGroup", "kind", "name"].map(|field| &new[field]);
+        let shown = format!(r#"{{"APIGroup":{group},"Kind":{kind},"Name":{name}}}"#);
+        let message = format!("Invalid value: {shown}: cannot change roleRef");
+        causes.push(cause::cause("FieldValueInvalid", "roleRef", message));
+    }
 }
 
 /// An immutable ConfigMap or Secret stays what it is.

@@ -61,7 +61,8 @@ async fn a_schema_fills_in_drops_and_refuses() {
     let strict = PatchParams::default().validation_strict();
     let patch = Patch::Merge(json!({"spec": {"shape": 1}}));
     let refused = failure(api.patch("w", &strict, &patch).await);
-    assert_eq!(refused.message, r#"strict decoding error: unknown field "spec.shape""#);
+    let why = r#": strict decoding error: unknown field "spec.shape""#;
+    assert!(refused.message.ends_with(why), "{}", refused.message);
 }
 
 #[tokio::test]
