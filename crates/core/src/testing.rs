@@ -39,13 +39,7 @@ impl Cluster {
     /// What an agent gets for the call: the structured content, or code, message and hint. There
     /// is no gate before it, since nothing is kept from this caller; the fence is there.
     pub async fn call<T: Tool>(&self, arguments: Value) -> Value {
-        let arguments = match arguments {
-            Value::Object(arguments) => arguments,
-            other => panic!("the arguments of {} are no object: {other}", T::NAME),
-        };
-        let tool = ToolDef::of::<T>();
-        let outcome = tool.call(arguments, &self.caller, Progress::default()).await;
-        outcome.map_or_else(|error| error.to_json(), |answer| answer.value)
+        call(&ToolDef::of::<T>(), arguments, &self.caller).await
     }
 
     /// A client that acts as the administrator, past all tools.
@@ -57,6 +51,24 @@ impl Cluster {
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(TempDir::path)
     }
+}
+
+/// What somebody gets who has come past the gate: the fence and the API server are what is left.
+pub async fn call_past_gate(
+    client: Client,
+    policy: Policy,
+    tool: &ToolDef,
+    arguments: Value,
+) -> Value {
+    call(tool, arguments, &Caller::new(client, policy)).await
+}
+
+async fn call(tool: &ToolDef, arguments: Value, caller: &Caller) -> Value {
+    let Value::Object(arguments) = arguments else {
+        panic!("the arguments of {} are no object: {arguments}", tool.name);
+    };
+    let outcome = tool.call(arguments, caller, Progress::default()).await;
+    outcome.map_or_else(|error| error.to_json(), |answer| answer.value)
 }
 
 #[cfg(test)]

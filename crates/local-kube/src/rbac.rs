@@ -84,22 +84,19 @@ impl Grants {
         let grants = self.of(user, namespace, &mut missing);
         match grants.iter().find(|grant| grant.rules.iter().any(|rule| admits(rule, action))) {
             Some(grant) => Decision::Allowed(format!("RBAC: allowed by {}", grant.by)),
-            None if missing.is_empty() => Decision::Denied(String::new()),
             None => {
-                let missing: Vec<String> = missing.into_iter().collect();
-                let missing = match missing.as_slice() {
-                    [one] => one.clone(),
-                    many => format!("[{}]", many.join(", ")),
-                };
-                Decision::Denied(format!("RBAC: {missing}"))
+                let reason = listed(missing).map(|it| format!("RBAC: {it}"));
+                Decision::Denied(reason.unwrap_or_default())
             }
         }
     }
 
-    /// The rules that a user has in a namespace, or everywhere when it is empty.
-    pub fn rules(&self, user: &UserInfo, namespace: &str) -> Vec<&PolicyRule> {
-        let grants = self.of(user, namespace, &mut BTreeSet::new());
-        grants.into_iter().flat_map(|grant| grant.rules).collect()
+    /// The rules that a user has in a namespace, or everywhere when it is empty; and which roles
+    /// their bindings name in vain.
+    pub fn rules(&self, user: &UserInfo, namespace: &str) -> (Vec<&PolicyRule>, Option<String>) {
+        let mut missing = BTreeSet::new();
+        let grants = self.of(user, namespace, &mut missing);
+        (grants.into_iter().flat_map(|grant| grant.rules).collect(), listed(missing))
     }
 
     fn of(
@@ -201,6 +198,16 @@ impl Grants {
             }
         }
         Some(rules)
+    }
+}
+
+/// Several problems in one text, as Go prints a list of errors.
+fn listed(problems: BTreeSet<String>) -> Option<String> {
+    let problems: Vec<String> = problems.into_iter().collect();
+    match problems.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        many => Some(format!("[{}]", many.join(", "))),
     }
 }
 

@@ -8,6 +8,7 @@ mod job_set;
 mod job_set_controller;
 mod ownership;
 mod reporting;
+mod roles;
 mod runtimes;
 mod train_job;
 mod train_job_controller;
@@ -16,12 +17,17 @@ mod train_job_controller;
 mod tests;
 
 use futures::{FutureExt as _, future::BoxFuture};
-use kube::Client;
+use kube::{Client, api::DynamicObject};
 use kubeflow_mcp_core::Local;
 
 /// The Trainer, as a local cluster plays it.
 pub(crate) const LOCAL: Local =
-    Local { crds: crds::crds, objects: runtimes::shipped, admit: admission::admit, run };
+    Local { crds: crds::crds, objects, admit: admission::admit, run };
+
+/// What a fresh installation brings.
+fn objects() -> Vec<DynamicObject> {
+    runtimes::shipped().into_iter().chain(roles::roles()).collect()
+}
 
 fn run(client: Client) -> BoxFuture<'static, ()> {
     async move {

@@ -33,7 +33,7 @@ pub fn answer(
             access(grants, &subject(spec), spec)
         }
         "SelfSubjectRulesReview" => {
-            Ok(rules(&grants.rules(user, spec["namespace"].as_str().unwrap_or_default())))
+            Ok(rules(grants, user, spec["namespace"].as_str().unwrap_or_default()))
         }
         "SelfSubjectReview" => Ok(json!({"userInfo": {
             "username": user.username,
@@ -91,10 +91,15 @@ fn subject(spec: &Value) -> UserInfo {
     }
 }
 
-fn rules(rules: &[&PolicyRule]) -> Value {
+fn rules(grants: &Grants, user: &UserInfo, namespace: &str) -> Value {
+    let (rules, problem) = grants.rules(user, namespace);
     let (paths, resources): (Vec<&PolicyRule>, Vec<&PolicyRule>) = rules
-        .iter()
-        .copied()
+        .into_iter()
         .partition(|rule| rule.non_resource_urls.as_ref().is_some_and(|urls| !urls.is_empty()));
-    json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
+    let mut status =
+        json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
+    if let Some(problem) = problem {
+        status["evaluationError"] = problem.into();
+    }
+    status
 }

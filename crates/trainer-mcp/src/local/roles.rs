@@ -1,0 +1,25 @@
+//! Who may do what with the Trainer's objects, as on a Kubeflow platform: Kubernetes' own `edit` and
+//! `view` know nothing of them.
+
+use kube::api::DynamicObject;
+
+const ROLES: &str = include_str!("roles.yaml");
+
+pub(super) fn roles() -> Vec<DynamicObject> {
+    let documents = ROLES.split("\n---\n");
+    documents.map(|it| serde_saphyr::from_str(it).expect("a test reads the same text")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::ResourceExt as _;
+
+    use super::*;
+
+    #[test]
+    fn every_role_is_read() {
+        let names: Vec<String> = roles().iter().map(ResourceExt::name_any).collect();
+        assert_eq!(names.len(), 10, "{names:?}");
+        assert!(names.contains(&"kubeflow-edit".to_owned()), "{names:?}");
+    }
+}
