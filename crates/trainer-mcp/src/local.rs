@@ -21,8 +21,7 @@ use kube::{Client, api::DynamicObject};
 use kubeflow_mcp_core::Local;
 
 /// The Trainer, as a local cluster plays it.
-pub(crate) const LOCAL: Local =
-    Local { crds: crds::crds, objects, admit: admission::admit, run };
+pub(crate) const LOCAL: Local = Local { crds: crds::crds, objects, admit: admission::admit, run };
 
 /// What a fresh installation brings.
 fn objects() -> Vec<DynamicObject> {

@@ -12,7 +12,7 @@ pub(super) fn roles() -> Vec<DynamicObject> {
 
 #[cfg(test)]
 mod tests {
-    use kube::ResourceExt as _;
+    use kube::ResourceExt;
 
     use super::*;
 

@@ -1,0 +1,5 @@
+//! What is offered can be done, and what is not offered is refused by the API server too.
+
+mod account;
+mod personas;
+mod users;

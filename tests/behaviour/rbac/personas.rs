@@ -1,0 +1,158 @@
+//! `deploy/rbac.yaml`, proven: the roles of a persona grant what its tools need, and nothing else.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use kube::{
+    ResourceExt as _,
+    api::{DynamicObject, PostParams},
+};
+use kubeflow_mcp_core::{Persona, Policy, ToolDef, ToolSet, testing::call_past_gate};
+use kubeflow_mcp_tests::{agent::Agent, cluster::Cluster, namespace::Namespace, waiting::until};
+use serde_json::{Value, json};
+
+use super::account::Account;
+
+const ROLES: &str = include_str!("../../../deploy/rbac.yaml");
+
+/// Asked for everywhere and granted nowhere: Pods show what their owners keep in them. The tool
+/// that would like to count them says that it could not.
+const NOT_GRANTED: &str = "list pods everywhere";
+
+#[tokio::test]
+async fn readonly_may_do_what_it_is_offered_and_no_more() {
+    prove(Persona::Readonly).await;
+}
+
+#[tokio::test]
+async fn data_scientist_may_do_what_it_is_offered_and_no_more() {
+    prove(Persona::DataScientist).await;
+}
+
+#[tokio::test]
+async fn ml_engineer_may_do_what_it_is_offered_and_no_more() {
+    prove(Persona::MlEngineer).await;
+}
+
+#[tokio::test]
+async fn platform_admin_may_do_what_it_is_offered_and_no_more() {
+    prove(Persona::PlatformAdmin).await;
+}
+
+async fn prove(persona: Persona) {
+    let cluster = Cluster::under_test().await;
+    let namespace = cluster.namespace().await;
+    prepare(&namespace).await;
+    let account = Account::with(&namespace, &roles(persona)).await;
+
+    let agent = Agent::new(account.client.clone(), Policy::of(persona)).await;
+    let offered: BTreeSet<String> = agent.tools().await.into_iter().collect();
+    let (meant, others): (Vec<&ToolDef>, _) = tools().partition(|it| it.persona <= persona);
+    assert_eq!(offered, meant.iter().map(|it| it.name.to_owned()).collect());
+
+    for (tool, arguments) in calls(&meant) {
+        let answer = agent.call(tool, arguments).await;
+        assert!(answer.get("code").is_none(), "{tool}: {answer}");
+        let mut refused = account.witness.refused();
+        if tool == "get_cluster_resources" {
+            assert_eq!(refused, [NOT_GRANTED], "{answer}");
+            assert!(answer["unseen"].to_string().contains("other people's Pods"), "{answer}");
+            refused.clear();
+        } else {
+            assert!(answer.get("unseen").is_none(), "{tool}: {answer}");
+        }
+        assert!(refused.is_empty(), "{tool}: {refused:?}");
+    }
+    assert!(account.unused().is_empty(), "granted, and never needed: {:?}", account.unused());
+
+    for (tool, arguments) in calls(&others) {
+        let tool = others.iter().find(|it| it.name == tool).expect("a call of one of them");
+        let policy = Policy::of(Persona::PlatformAdmin);
+        let refused = call_past_gate(account.client.clone(), policy, tool, arguments).await;
+        assert_eq!(refused["code"], "forbidden", "{}: {refused}", tool.name);
+        let message = refused["message"].as_str().expect("a message");
+        assert!(message.contains("system:serviceaccount:"), "the API server says it: {message}");
+        assert!(!account.witness.refused().is_empty(), "{}", tool.name);
+    }
+    account.remove(&cluster.admin()).await;
+}
+
+/// The roles that are published for a persona.
+fn roles(persona: Persona) -> Vec<ClusterRole> {
+    let documents = ROLES.split("\n---\n").skip(1);
+    let roles = documents.map(|it| serde_saphyr::from_str(it).expect("a role"));
+    let names = [format!("kubeflow-mcp-{persona}"), format!("kubeflow-mcp-{persona}-cluster")];
+    let own: Vec<ClusterRole> =
+        roles.filter(|it: &ClusterRole| names.contains(&it.name_any())).collect();
+    assert_eq!(own.len(), names.len(), "{names:?}");
+    own
+}
+
+fn tools() -> impl Iterator<Item = &'static ToolDef> {
+    ToolSet::linked().into_iter().flat_map(ToolSet::tools)
+}
+
+/// A job that runs, and another that is suspended and so has no Pods.
+async fn prepare(namespace: &Namespace) {
+    let runtime = json!({
+    "apiVersion": "trainer.kubeflow.org/v1alpha1",
+    "kind": "TrainingRuntime",
+    "metadata": {"name": "host", "labels": {"trainer.kubeflow.org/framework": "python"}},
+    "spec": {"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [{
+        "name": "node",
+        "template": {
+            "metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}},
+            "spec": {"template": {"spec": {"containers": [
+                {"name": "node", "image": "localhost/host-python"}]}}},
+        }}]}}}});
+    let runtime: DynamicObject = serde_json::from_value(runtime).expect("a runtime");
+    let runtimes = namespace.objects("trainer.kubeflow.org/v1alpha1", "TrainingRuntime");
+    runtimes.create(&PostParams::default(), &runtime).await.expect("a runtime");
+    for name in ["runs", "idle"] {
+        let started = namespace.call("run_custom_training", submission(name)).await;
+        assert_eq!(started["created"], true, "{started}");
+    }
+    let suspend = json!({"name": "idle", "action": "suspend", "confirmed": true});
+    let suspended = namespace.call("update_training_job", suspend).await;
+    assert_eq!(suspended["changed"], true, "{suspended}");
+    until("the suspension", async || {
+        let job = namespace.call("get_training_job", json!({"name": "idle"})).await;
+        let rest = job["phase"] == "Suspended" && job["groups"] == json!([]);
+        if rest { Ok(()) } else { Err(job.to_string()) }
+    })
+    .await;
+    let running = json!({"name": "runs", "target_statuses": ["Running"], "timeout_seconds": 300});
+    let running = namespace.call("wait_for_training", running).await;
+    assert_eq!(running["phase"], "Running", "{running}");
+}
+
+fn submission(name: &str) -> Value {
+    let script = "import time\ntime.sleep(3600)\n";
+    json!({"name": name, "runtime": "host", "script": script, "confirmed": true})
+}
+
+/// Calls by which each of the tools asks for all that it may need, and writes; in an order in which
+/// none hinders the next.
+fn calls(tools: &[&'static ToolDef]) -> Vec<(&'static str, Value)> {
+    let all = [
+        ("health_check", json!({})),
+        ("get_cluster_resources", json!({})),
+        ("list_runtimes", json!({})),
+        ("get_runtime", json!({"name": "host"})),
+        ("list_training_jobs", json!({})),
+        ("get_training_job", json!({"name": "runs"})),
+        ("get_training_logs", json!({"name": "runs"})),
+        ("get_training_logs", json!({"name": "idle"})),
+        ("get_training_events", json!({"name": "runs"})),
+        // It watches until its time is over.
+        ("wait_for_training", json!({"name": "runs", "timeout_seconds": 1})),
+        ("run_custom_training", submission("mine")),
+        ("update_training_job", json!({"name": "idle", "action": "resume", "confirmed": true})),
+        ("delete_training_job", json!({"name": "runs", "confirmed": true})),
+    ];
+    for tool in tools {
+        assert!(all.iter().any(|(name, _)| *name == tool.name), "{}: give it a call", tool.name);
+    }
+    let given = |name: &str| tools.iter().any(|tool| tool.name == name);
+    all.into_iter().filter(|(name, _)| given(name)).collect()
+}
