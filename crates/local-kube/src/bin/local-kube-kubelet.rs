@@ -104,6 +104,8 @@ RUST_LOG=local_kube=debug shows more on standard error.";
             let dir = std::path::absolute(self.dir)?;
             let mut options = kubelet::Options::new(self.node, dir, vec![supervisor.into()]);
             options.host_images = self.host_images;
+            // The control plane binds claims, and leaves Pods unscheduled until it has.
+            options.provision = false;
             options.environments = match self.environments {
                 Some(folder) => std::path::absolute(folder)?,
                 None => options.environments,

@@ -1,6 +1,6 @@
 //! What an earlier kubelet has left: runs that still go on, runs that ended meanwhile, and Pods that are gone.
 
-use std::{path::Path, time::Duration};
+use std::{fs::File, io::Read, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -55,7 +55,9 @@ pub(super) fn look(container: &mut Container, run: &Run, attempt: u32, backoff: 
         }
         Ok(Observed::Ended(mut ended)) => {
             let policy = container.spec.termination_message_policy.as_deref();
-            if policy == Some("FallbackToLogsOnError") && ended.exit_code != 0 {
+            let fall_back = policy == Some("FallbackToLogsOnError") && ended.exit_code != 0;
+            ended.message = ended.message.or_else(|| told(run));
+            if fall_back {
                 ended.message = ended.message.or_else(|| logs::last_words(run));
             }
             container.end(attempt, ended, backoff);
@@ -67,6 +69,19 @@ pub(super) fn look(container: &mut Container, run: &Run, attempt: u32, backoff: 
         Ok(Observed::Unstarted) => container.waits("ContainerCreating", None),
         Err(error) => container.waits("CreateContainerError", error.to_string()),
     }
+}
+
+/// What the container has written to its termination message path, as far as a status may hold it.
+fn told(run: &Run) -> Option<String> {
+    const LONGEST: u64 = 4096;
+    let path = run.termination_message();
+    // To open a pipe that the container has made there would wait for somebody to write to it.
+    if !path.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut told = Vec::new();
+    File::open(path).ok()?.take(LONGEST).read_to_end(&mut told).ok()?;
+    Some(String::from_utf8_lossy(&told).into_owned()).filter(|told| !told.is_empty())
 }
 
 /// Its supervisor was killed: what it watched over must not go on unwatched.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use futures::TryStreamExt;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
@@ -15,12 +15,12 @@ use kube::{
 };
 use serde_json::json;
 
-use super::folder;
+use super::{Options, folder};
 
-/// The folder of a claim, which is marked as bound.
+/// Where a claim's files are: in its volume, or in a folder here, to which the claim is then bound.
 pub(super) async fn folder(
     client: &Client,
-    dir: &Path,
+    options: &Options,
     pod: &Pod,
     name: &str,
 ) -> Result<PathBuf, String> {
@@ -28,11 +28,19 @@ pub(super) async fn folder(
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
     let claim = claims.get_opt(name).await.map_err(|error| error.to_string())?;
     let claim = claim.ok_or_else(|| format!("persistentvolumeclaim {name:?} not found"))?;
-    let folder = folder::claims(dir).join(claim.uid().unwrap_or_default());
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
-    if phase != Some("Bound") {
-        let spec = claim.spec.as_ref();
+    let bound = phase == Some("Bound");
+    let spec = claim.spec.as_ref();
+    let volume = spec.and_then(|spec| spec.volume_name.as_deref()).filter(|it| !it.is_empty());
+    if let Some(volume) = volume.filter(|_| bound) {
+        return of_volume(client, volume).await;
+    }
+    if !options.provision {
+        return Err(format!("error processing PVC {namespace}/{name}: PVC is not bound"));
+    }
+    let folder = folder::claims(&options.dir).join(claim.uid().unwrap_or_default());
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    if !bound {
         let bound = json!({ "status": {
             "phase": "Bound",
             "accessModes": spec.and_then(|spec| spec.access_modes.as_ref()),
@@ -44,6 +52,28 @@ pub(super) async fn folder(
             .map_err(|error| error.to_string())?;
     }
     Ok(folder)
+}
+
+/// The folder of this machine that a PersistentVolume is.
+async fn of_volume(client: &Client, name: &str) -> Result<PathBuf, String> {
+    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    let volume = volumes.get(name).await.map_err(|error| error.to_string())?;
+    let spec = volume.spec.unwrap_or_default();
+    let folder = match (spec.host_path, spec.local) {
+        (Some(host_path), _) => {
+            if host_path.type_.as_deref() == Some("DirectoryOrCreate") {
+                fs::create_dir_all(&host_path.path).map_err(|error| error.to_string())?;
+            }
+            PathBuf::from(host_path.path)
+        }
+        (None, Some(local)) => PathBuf::from(local.path),
+        (None, None) => {
+            return Err(format!(
+                "volume {name:?} is neither hostPath nor local, as this node needs"
+            ));
+        }
+    };
+    if folder.is_dir() { Ok(folder) } else { Err(format!("{folder:?} is no folder")) }
 }
 
 /// Removes the folders of claims that are gone, until dropped.

@@ -13,15 +13,22 @@ use super::run::{Observed, Order, Run};
 /// How often a run is looked at whose supervisor another process has started.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Says that it is time to look at the container of this number.
-pub(super) type Notice = mpsc::UnboundedSender<usize>;
+/// Says that it is time to look at a run.
+pub(super) type Notice = mpsc::UnboundedSender<Which>;
+
+/// A run of a Pod, by its container's number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Which {
+    pub(super) container: usize,
+    pub(super) attempt: u32,
+}
 
 /// Starts the supervisor. A notice comes when the process has started and when the run is over.
 pub(super) async fn launch(
     supervisor: &[OsString],
     run: &Run,
     order: &Order,
-    container: usize,
+    which: Which,
     notice: Notice,
 ) -> io::Result<()> {
     let (program, args) = supervisor.split_first().ok_or(io::ErrorKind::InvalidInput)?;
@@ -43,26 +50,26 @@ pub(super) async fn launch(
         let mut said = Vec::new();
         if let Some(mut stdout) = child.stdout.take() {
             while let Ok(1..) = stdout.read_buf(&mut said).await {
-                let _ = notice.send(container);
+                let _ = notice.send(which);
             }
         }
         let _ = child.wait().await;
         // Another supervisor of the same run may have been faster.
         over(&run).await;
-        let _ = notice.send(container);
+        let _ = notice.send(which);
     });
     Ok(())
 }
 
 /// Notices the end of a run that an earlier kubelet has started.
-pub(super) fn adopt(run: Run, container: usize, notice: Notice) {
+pub(super) fn adopt(run: Run, which: Which, notice: Notice) {
     tokio::spawn(async move {
         while let Ok(Observed::Running(None)) = run.observe() {
             tokio::time::sleep(LOOK / 10).await;
         }
-        let _ = notice.send(container);
+        let _ = notice.send(which);
         over(&run).await;
-        let _ = notice.send(container);
+        let _ = notice.send(which);
     });
 }
 

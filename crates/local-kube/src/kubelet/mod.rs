@@ -80,6 +80,10 @@ pub struct Options {
     /// The wait before a container is started a third time; it doubles from there.
     pub first_backoff: Duration,
     pub longest_backoff: Duration,
+    /// How often the volumes of what runs are brought up to date: tokens expire, ConfigMaps change.
+    pub refresh: Duration,
+    /// Whether claims that nothing has bound are bound to folders here, as a provisioner would.
+    pub provision: bool,
     /// Bytes after which a log is begun anew; the part before it is kept once.
     pub log_limit: u64,
     /// The kubelet's own API, if an API server is to reach it.
@@ -97,6 +101,9 @@ impl Options {
             host_images: vec![HOST_PYTHON.to_owned()],
             first_backoff: Duration::from_secs(10),
             longest_backoff: Duration::from_secs(300),
+            // Tokens are good for ten minutes at least.
+            refresh: Duration::from_secs(300),
+            provision: true,
             log_limit: 10 * 1024 * 1024,
             #[cfg(feature = "kubelet-program")]
             serving: None,

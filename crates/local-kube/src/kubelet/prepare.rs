@@ -8,11 +8,14 @@ use super::{
     Kubelet, folder, layer,
     peers::Peers,
     ports,
-    run::Order,
+    run::{Order, Run},
     variables::{self, Variables},
     volumes,
 };
 use crate::{PYTHON_PACKAGES, quantity::Quantity};
+
+/// Where a container tells why it ended, unless it says otherwise.
+const TOLD: &str = "/dev/termination-log";
 
 pub(super) struct Prepared {
     volumes: BTreeMap<String, PathBuf>,
@@ -50,9 +53,7 @@ pub(super) async fn prepare(kubelet: &Kubelet, pod: &Pod) -> Result<Prepared, Un
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(own.join(name));
         made.map_err(|error| create(format!("{}: {error}", own.display())))?;
     }
-    let volumes =
-        volumes::prepare(&kubelet.client, &kubelet.options.dir, pod, &kubelet.allocatable);
-    let volumes = volumes.await.map_err(mount)?;
+    let volumes = volumes::prepare(kubelet, pod).await.map_err(mount)?;
     let packages = packages(pod);
     let shared = kubelet.environments.existing(&packages).await.map_err(create)?;
     let shared = match shared {
@@ -81,6 +82,7 @@ pub(super) async fn order(
     pod: &Pod,
     container: &Container,
     prepared: &Prepared,
+    run: &Run,
 ) -> Result<Order, (&'static str, String)> {
     let config = |message| ("CreateContainerConfigError", message);
     if container.restart_policy.as_deref() == Some("Always") {
@@ -98,8 +100,10 @@ pub(super) async fn order(
             format!("no command specified: {image:?} has no command of its own"),
         ));
     }
-    let mounts = volumes::mounts(container, &prepared.volumes, |text| variables.expand(text))
+    let mut mounts = volumes::mounts(container, &prepared.volumes, |text| variables.expand(text))
         .map_err(config)?;
+    let told = container.termination_message_path.clone();
+    mounts.insert(0, (told.unwrap_or_else(|| TOLD.to_owned()), run.termination_message()));
     for (_, value) in variables.iter_mut() {
         *value = volumes::rewrite(value, &mounts);
     }

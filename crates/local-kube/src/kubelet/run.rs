@@ -133,6 +133,11 @@ impl Run {
         self.file("log")
     }
 
+    /// What stands for the container's termination message path.
+    pub(super) fn termination_message(&self) -> PathBuf {
+        self.file("termination-message")
+    }
+
     /// The part of the log before the current one.
     pub(super) fn earlier_log(&self) -> PathBuf {
         self.file("log.1")

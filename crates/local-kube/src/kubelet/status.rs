@@ -44,7 +44,8 @@ pub(super) fn terminal(status: Option<&PodStatus>) -> bool {
 }
 
 pub(super) fn status(known: &Known<'_>, now: Timestamp) -> PodStatus {
-    let Known { pod, verdict, .. } = *known;
+    let pod = known.pod;
+    let verdict = known.verdict.filter(|_| known.over);
     let phase = phase(known);
     let (inits, mains) = containers::statuses(known);
     let before = pod.status.as_ref();

@@ -10,21 +10,24 @@ use std::{
 use k8s_openapi::{
     api::{
         authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec},
-        core::v1::{Container, DownwardAPIVolumeFile, KeyToPath, Pod, ServiceAccount, Volume},
+        core::v1::{
+            Container, DownwardAPIVolumeFile, KeyToPath, Pod, ServiceAccount,
+            ServiceAccountTokenProjection, Volume,
+        },
     },
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, Client, api::PostParams};
 
-use super::{claims, fields, folder, run::write_whole, variables::Sources};
+use super::{Kubelet, claims, fields, folder, run::write_whole, variables::Sources};
 
 /// Makes the Pod's volumes. The error is the message of `FailedMount`.
 pub(super) async fn prepare(
-    client: &Client,
-    dir: &Path,
+    kubelet: &Kubelet,
     pod: &Pod,
-    allocatable: &BTreeMap<String, Quantity>,
 ) -> Result<BTreeMap<String, PathBuf>, String> {
+    let Kubelet { client, options, allocatable, .. } = kubelet;
+    let dir = &options.dir;
     let uid = pod.metadata.uid.as_deref().unwrap_or_default();
     let mut folders = BTreeMap::new();
     let mut sources = Sources::new(client, pod);
@@ -33,7 +36,8 @@ pub(super) async fn prepare(
             |why: String| format!("MountVolume.SetUp failed for volume {:?} : {why}", volume.name);
         let own = folder::pod(dir, uid).join("volumes").join(&volume.name);
         let place = if let Some(claim) = &volume.persistent_volume_claim {
-            claims::folder(client, dir, pod, &claim.claim_name).await.map_err(failed)?
+            let found = claims::folder(client, options, pod, &claim.claim_name).await;
+            found.map_err(failed)?
         } else {
             let files =
                 files(client, pod, volume, &mut sources, allocatable).await.map_err(failed)?;
@@ -86,7 +90,7 @@ async fn files(
                     all.push(told(pod, item, mode, allocatable)?);
                 }
             } else if let Some(token) = &source.service_account_token {
-                let content = self::token(client, pod, token.audience.as_deref()).await?;
+                let content = self::token(client, pod, token).await?;
                 all.push(Written { path: token.path.clone(), content, mode: 0o600 });
             } else {
                 return Err(
@@ -150,13 +154,18 @@ fn told(
 }
 
 /// A token of the Pod's ServiceAccount, bound to the Pod.
-async fn token(client: &Client, pod: &Pod, audience: Option<&str>) -> Result<Vec<u8>, String> {
+async fn token(
+    client: &Client,
+    pod: &Pod,
+    wanted: &ServiceAccountTokenProjection,
+) -> Result<Vec<u8>, String> {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.as_deref());
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = TokenRequest {
         spec: Some(TokenRequestSpec {
-            audiences: audience.map(|audience| vec![audience.to_owned()]),
+            audiences: wanted.audience.clone().map(|audience| vec![audience]),
+            expiration_seconds: wanted.expiration_seconds,
             bound_object_ref: Some(BoundObjectReference {
                 api_version: Some("v1".into()),
                 kind: Some("Pod".into()),

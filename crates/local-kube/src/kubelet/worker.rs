@@ -11,7 +11,7 @@ use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -19,7 +19,7 @@ use super::{
     Kubelet, adoption,
     container::{Container, State},
     folder,
-    launch::{self, Notice},
+    launch::{self, Notice, Which},
     prepare::{Prepared, Unready},
     run::Run,
     status::{self, Known, Verdict, restart_policy, terminal},
@@ -66,7 +66,7 @@ pub(super) async fn run(kubelet: Arc<Kubelet>, mut pods: watch::Receiver<Option<
                     None => break,
                 }
             }
-            Some(container) = notices.recv() => worker.notice(container),
+            Some(which) = notices.recv() => worker.notice(which),
             prepared = preparing => worker.prepared(prepared.unwrap_or_else(|error| Err(error.into()))),
             () = due => {}
         }
@@ -84,6 +84,8 @@ struct Worker {
     /// Preparations that have failed, and when the next one is due.
     failures: u32,
     retry_at: Option<Timestamp>,
+    /// When the volumes are due to be brought up to date.
+    refresh_at: Option<Timestamp>,
     verdict: Option<Verdict>,
     written: Option<PodStatus>,
     notice: Notice,
@@ -102,6 +104,7 @@ impl Worker {
             prepared: None,
             failures: 0,
             retry_at: None,
+            refresh_at: None,
             verdict: None,
             written: None,
             notice,
@@ -110,7 +113,8 @@ impl Worker {
         };
         for (number, container) in worker.containers.iter().enumerate() {
             if let State::Running { attempt, .. } = container.state {
-                launch::adopt(worker.run_of(container, attempt), number, worker.notice.clone());
+                let which = Which { container: number, attempt };
+                launch::adopt(worker.run_of(container, attempt), which, worker.notice.clone());
             }
         }
         worker
@@ -230,7 +234,14 @@ impl Worker {
             return true;
         }
         // Conditions are merged by their types, so that nobody else's is lost.
-        let patch = json!({ "metadata": { "uid": self.uid() }, "status": status });
+        let mut patch = json!({ "metadata": { "uid": self.uid() }, "status": status });
+        for condition in patch["status"]["conditions"].as_array_mut().into_iter().flatten() {
+            for gone in ["reason", "message"] {
+                if condition.get(gone).is_none() {
+                    condition[gone] = Value::Null;
+                }
+            }
+        }
         let params = PatchParams::default();
         match self.api().patch_status(self.name(), &params, &Patch::Strategic(patch)).await {
             Ok(_) => self.written = Some(status),

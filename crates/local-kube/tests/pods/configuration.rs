@@ -1,5 +1,7 @@
 //! What a Pod's process is told: variables, volumes, peers.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use serde_json::json;
 
@@ -101,6 +103,21 @@ else:
         cluster.wait::<Pod>(&name, phase("Succeeded")).await;
         assert_eq!(cluster.log(&name, &[]).await.unwrap(), format!("{job}\n"));
     }
+}
+
+#[tokio::test]
+async fn what_runs_sees_that_its_config_map_has_changed() {
+    let cluster = Cluster::with(|options| options.refresh = Duration::from_millis(200)).await;
+    cluster
+        .create::<ConfigMap>(json!({ "metadata": { "name": "settings" }, "data": { "rate": "1" } }))
+        .await;
+    let mut reads = pod("reads", "until grep 2 /settings/rate; do sleep 0.1; done");
+    reads["spec"]["volumes"] = json!([{ "name": "settings", "configMap": { "name": "settings" } }]);
+    reads["spec"]["containers"][0]["volumeMounts"] =
+        json!([{ "name": "settings", "mountPath": "/settings" }]);
+    cluster.run(reads, phase("Running")).await;
+    cluster.merge::<ConfigMap>("settings", json!({ "data": { "rate": "2" } })).await;
+    cluster.wait::<Pod>("reads", phase("Succeeded")).await;
 }
 
 #[tokio::test]

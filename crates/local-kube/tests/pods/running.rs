@@ -36,6 +36,9 @@ async fn exit_codes_and_signals_are_told_apart() {
     talks["spec"]["containers"][0]["terminationMessagePolicy"] = "FallbackToLogsOnError".into();
     let failed = cluster.run(talks, phase("Failed")).await;
     assert!(state(&failed)["terminated"]["message"].as_str().unwrap().contains("why\n"));
+    let tells = pod("tells", "echo why > /dev/termination-log; echo logged; exit 1");
+    let failed = cluster.run(tells, phase("Failed")).await;
+    assert_eq!(state(&failed)["terminated"]["message"], "why\n");
     let mut missing = pod("missing", "");
     missing["spec"]["containers"][0]["command"] = json!(["no-such-program"]);
     let failed = cluster.run(missing, phase("Failed")).await;

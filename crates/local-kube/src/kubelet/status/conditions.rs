@@ -56,9 +56,7 @@ pub(super) fn conditions(
             ..PodCondition::default()
         }
     });
-    // What others have written stays.
-    let foreign = before.clone().filter(|known| !is_own(&known.type_)).cloned();
-    own.chain(foreign).collect()
+    own.collect()
 }
 
 fn initialized(known: &Known<'_>, phase: &str, inits: &[ContainerStatus]) -> Judged {

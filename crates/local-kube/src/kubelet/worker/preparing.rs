@@ -21,13 +21,33 @@ impl Worker {
             self.say(None, Kind::Normal, "CreatingEnvironment", message.clone());
             self.hold("ContainerCreating", &message);
         }
+        self.prepare();
+    }
+
+    fn prepare(&mut self) {
         let (kubelet, pod) = (self.kubelet.clone(), self.pod.clone());
         let preparing = tokio::spawn(async move { prepare::prepare(&kubelet, &pod).await });
         self.preparing = Some(AbortOnDropHandle::new(preparing));
     }
 
+    /// Tokens expire, and ConfigMaps change: what runs sees it in its volumes.
+    pub(super) fn refresh(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let at = self.refresh_at.filter(|_| self.has_volumes() && self.preparing.is_none())?;
+        if at > now {
+            return Some(at);
+        }
+        self.prepare();
+        None
+    }
+
+    fn has_volumes(&self) -> bool {
+        let volumes = self.pod.spec.as_ref().and_then(|spec| spec.volumes.as_ref());
+        volumes.is_some_and(|volumes| !volumes.is_empty())
+    }
+
     pub(super) fn prepared(&mut self, result: Result<Prepared, Unready>) {
         self.preparing = None;
+        self.refresh_at = Timestamp::now().checked_add(self.kubelet.options.refresh).ok();
         match result {
             Ok(prepared) => {
                 self.prepared = Some(prepared);
@@ -37,6 +57,9 @@ impl Worker {
                         *message = None;
                     }
                 }
+            }
+            Err(unready) if self.prepared.is_some() => {
+                self.say(None, Kind::Warning, unready.event, unready.message);
             }
             Err(unready) => {
                 self.failures += 1;
@@ -92,7 +115,7 @@ impl Worker {
         }
         if !matches!(container.state, State::Waiting { reason: REASON, .. }) {
             let message = format!(
-                "the local cluster runs Pods as processes and cannot run the container image {:?}; it can run {}",
+                "this node runs Pods as processes and cannot run the container image {:?}; it can run {}",
                 container.spec.image.as_deref().unwrap_or_default(),
                 self.kubelet.options.host_images.join(", "),
             );

@@ -8,7 +8,8 @@ use super::{
     super::{
         adoption,
         container::{Next, State},
-        launch, prepare,
+        launch::{self, Which},
+        prepare,
         run::{Observed, Order, Run},
         status::restart_policy,
     },
@@ -28,7 +29,7 @@ impl Worker {
             return None;
         }
         let policy = restart_policy(&self.pod).to_owned();
-        let mut wake = None;
+        let mut wake = self.refresh(now);
         for number in 0..self.containers.len() {
             let container = &self.containers[number];
             if container.init && container.succeeded() {
@@ -80,12 +81,13 @@ impl Worker {
     async fn start(&mut self, number: usize, attempt: u32) -> Option<Timestamp> {
         let prepared = self.prepared.as_ref()?;
         let spec = self.containers[number].spec.clone();
+        let run = self.run_of(&self.containers[number], attempt);
         let image = spec.image.as_deref().unwrap_or_default();
         let present = format!(
             "Container image {image:?} already present on machine and can be accessed by the pod"
         );
         self.say(Some(number), Kind::Normal, "Pulled", present);
-        let order = prepare::order(&self.kubelet, &self.pod, &spec, prepared).await;
+        let order = prepare::order(&self.kubelet, &self.pod, &spec, prepared, &run).await;
         let result = match order {
             Ok(order) => self.launch(number, attempt, &order).await,
             Err(why) => Err(why),
@@ -119,12 +121,13 @@ impl Worker {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed(error)),
         }
+        let which = Which { container: number, attempt };
         match run.observe().map_err(failed)? {
             Observed::Unstarted => {
                 let (supervisor, notice) = (&self.kubelet.options.supervisor, self.notice.clone());
-                launch::launch(supervisor, &run, order, number, notice).await.map_err(failed)?;
+                launch::launch(supervisor, &run, order, which, notice).await.map_err(failed)?;
             }
-            _ => launch::adopt(run, number, self.notice.clone()),
+            _ => launch::adopt(run, which, self.notice.clone()),
         }
         // Logs are kept of the newest run and the one before it.
         if let Some(old) = attempt.checked_sub(2) {
@@ -139,11 +142,16 @@ impl Worker {
     }
 
     /// Something has happened to a run.
-    pub(super) fn notice(&mut self, number: usize) {
+    pub(super) fn notice(&mut self, which: Which) {
+        let number = which.container;
         let container = &self.containers[number];
         let State::Running { attempt, ref started, .. } = container.state else {
             return;
         };
+        // The supervisor of an earlier run may have taken its time to end.
+        if attempt != which.attempt {
+            return;
+        }
         let unseen = started.is_none();
         let run = self.run_of(container, attempt);
         let container = &mut self.containers[number];
