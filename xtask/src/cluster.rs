@@ -15,13 +15,19 @@ mod record;
 mod up;
 mod users;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 
-use self::record::Record;
+use self::{modules::Generation, record::Record};
 use crate::shell;
+
+/// For a process to end well before it is killed.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -35,7 +41,11 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum Action {
     /// Build what is missing, start the cluster, and wait until all of it serves.
-    Up,
+    Up {
+        /// Whose Trainer is installed.
+        #[arg(long, value_enum, default_value = "v2.3")]
+        trainer: Generation,
+    },
     /// End exactly what was started, and remove the cluster's folder.
     Down,
     /// Say what runs, and what has ended.
@@ -56,7 +66,7 @@ enum Action {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let folder = folder(&args.name);
     match &args.action {
-        Action::Up => bring_up(&folder),
+        Action::Up { trainer } => bring_up(&folder, *trainer),
         Action::Down => take_down(&folder),
         Action::Status => status(&folder),
         Action::Stop { process } => stop(&folder, process),
@@ -67,11 +77,45 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn folder(name: &str) -> PathBuf {
-    shell::target().join("real/clusters").join(name)
+/// Where the clusters lie.
+pub(crate) fn folder_of_all() -> PathBuf {
+    shell::target().join("real/clusters")
 }
 
-fn bring_up(folder: &Path) -> anyhow::Result<()> {
+fn folder(name: &str) -> PathBuf {
+    folder_of_all().join(name)
+}
+
+/// The kubectl of the cluster's version, built if need be.
+pub(crate) fn kubectl() -> anyhow::Result<PathBuf> {
+    Ok(modules::control_plane()?.join("kubectl"))
+}
+
+/// A fresh cluster that ends with this process, however that ends.
+pub(crate) struct TestCluster {
+    folder: PathBuf,
+    _running: up::Running,
+}
+
+impl TestCluster {
+    /// One of the same name that was left over is taken down first.
+    pub(crate) fn up(name: &str) -> anyhow::Result<Self> {
+        let folder = folder(name);
+        let _alone = alone(&folder)?;
+        down::down(&folder)?;
+        Ok(Self { _running: up::up(&folder, Generation::Newest)?, folder })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn down(self) -> anyhow::Result<()> {
+        down::down(&self.folder).map(drop)
+    }
+}
+
+fn bring_up(folder: &Path, trainer: Generation) -> anyhow::Result<()> {
     let _alone = alone(folder)?;
     if let Some(record) = Record::read(folder)? {
         if record.keeper.is_some_and(|it| it.is_alive()) {
@@ -82,7 +126,7 @@ fn bring_up(folder: &Path) -> anyhow::Result<()> {
             bail!("{} still runs though its keeper has ended: take the cluster down", process.name);
         }
     }
-    up::up(folder)?.let_go()?;
+    up::up(folder, trainer)?.let_go()?;
     println!();
     report(&existing(folder)?)
 }
@@ -128,7 +172,7 @@ fn report(record: &Record) -> anyhow::Result<()> {
 fn stop(folder: &Path, name: &str) -> anyhow::Result<()> {
     let record = existing(folder)?;
     match record.process(name)?.identity {
-        Some(identity) if identity.is_alive() => identity.end(keeper::PATIENCE),
+        Some(identity) if identity.is_alive() => identity.end(PATIENCE),
         _ => bail!("{name} does not run"),
     }
     println!("{name} is stopped");

@@ -1,5 +1,6 @@
 //! Every check that a change must pass, in the order in which they fail fastest.
 
+mod behaviour;
 mod conformance;
 mod product;
 
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use crate::{shell, tidy, toolbox};
+use crate::{cluster, shell, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -30,6 +31,12 @@ const PARTS: &[Part] = &[
     Part { name: "workspace", about: "cargo test --workspace", run: workspace },
     Part { name: "conformance", about: "the official MCP suite", run: conformance::run },
     Part { name: "kubectl", about: "kubectl against the local cluster", run: kubectl },
+    Part {
+        name: "behaviour",
+        about: "one suite, on the local cluster and a real one",
+        run: behaviour::run,
+    },
+    Part { name: "lifetime", about: "a real cluster ends with its terminal", run: lifetime },
     Part {
         name: "python-client",
         about: "the MCP SDK for Python over stdio",
@@ -92,10 +99,19 @@ fn features() -> anyhow::Result<()> {
 }
 
 fn kubectl() -> anyhow::Result<()> {
-    let kubectl = toolbox::clients()?.join("kubectl");
+    let kubectl = cluster::kubectl()?;
     shell::run(
         shell::cargo("test --quiet --package local-kube --features kubectl-tests --test kubectl")
             .env("KUBECTL", kubectl),
+    )
+}
+
+fn lifetime() -> anyhow::Result<()> {
+    shell::run(
+        shell::command("python3")
+            .arg("tests/real/lifetime.py")
+            .arg(std::env::current_exe()?)
+            .arg(cluster::folder_of_all()),
     )
 }
 

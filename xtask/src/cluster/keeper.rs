@@ -17,6 +17,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use rustix::process::Signal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{
@@ -33,8 +34,6 @@ const STAY: u8 = b's';
 /// The program waits for a line before it becomes the process that is wanted: by then its id is
 /// written down, so that whatever happens to us, `down` finds it.
 const GATE: &str = r#"read -r go && exec "$@" </dev/null"#;
-/// For a kubelet to end its Pods.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A keeper that ends its cluster when this is dropped.
 pub(super) struct Hold(ChildStdin);
@@ -194,11 +193,21 @@ fn waiting(process: &Process, folder: &Path) -> anyhow::Result<Child> {
         .spawn()?)
 }
 
-/// Ends all processes, the last started first: each still finds what it needs to end well.
+/// Ends all processes, and what they leave. Nothing of the cluster is kept: none is asked first.
 pub(super) fn end(record: &Record) {
     for process in record.processes.iter().rev() {
         if let Some(identity) = process.identity {
-            identity.end(if process.ends_gently { PATIENCE } else { Duration::ZERO });
+            identity.signal(Signal::KILL);
+        }
+    }
+    for process in &record.processes {
+        let ended = || (!process.is_alive()).then_some(());
+        let _ = ready::until(Duration::from_secs(10), ended);
+        if let (Some(_), Some((program, arguments))) =
+            (process.identity, process.clear.split_first())
+            && let Err(error) = shell::run(shell::command(program).args(arguments))
+        {
+            println!("{error:#}");
         }
     }
 }

@@ -97,27 +97,44 @@ fn sorted(objects: Vec<Value>) -> Manifests {
     manifests
 }
 
-/// Webhooks name a Service; where no Service leads anywhere, the API server calls their address.
-pub(super) fn reach_webhooks(
-    configurations: &mut [Value],
-    ports: &BTreeMap<&str, u16>,
-    authority: &str,
-) -> anyhow::Result<()> {
-    let bundle = BASE64_STANDARD.encode(authority);
-    for configuration in configurations {
-        let webhooks = configuration["webhooks"].as_array_mut().context("webhooks are listed")?;
-        for webhook in webhooks {
-            let service = &webhook["clientConfig"]["service"];
-            let name = service["name"].as_str().unwrap_or_default();
-            let Some(port) = ports.get(name) else {
-                bail!("webhook {} is served by \"{name}\", which does not run", webhook["name"]);
-            };
-            let path = service["path"].as_str().unwrap_or("/");
-            let url = format!("https://127.0.0.1:{port}{path}");
-            webhook["clientConfig"] = json!({ "url": url, "caBundle": bundle });
+/// Where the servers of webhooks are reached, and what makes them trusted.
+pub(super) struct Reach<'a> {
+    /// By the names of their Services.
+    pub(super) ports: &'a BTreeMap<&'static str, u16>,
+    /// The certificate of who signed theirs, as PEM.
+    pub(super) authority: &'a str,
+}
+
+impl Manifests {
+    /// Webhooks name a Service; where no Service leads anywhere, the API server calls their address.
+    pub(super) fn reach_webhooks(&mut self, reach: &Reach<'_>) -> anyhow::Result<()> {
+        for configuration in &mut self.webhooks {
+            for webhook in configuration["webhooks"].as_array_mut().into_iter().flatten() {
+                reach.rewrite(&mut webhook["clientConfig"])?;
+            }
         }
+        for object in &mut self.base {
+            // A kind of several versions may have one, too.
+            if let Some(client) = object.pointer_mut("/spec/conversion/webhook/clientConfig") {
+                reach.rewrite(client)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+impl Reach<'_> {
+    fn rewrite(&self, client: &mut Value) -> anyhow::Result<()> {
+        let service = &client["service"];
+        let name = service["name"].as_str().unwrap_or_default();
+        let Some(port) = self.ports.get(name) else {
+            bail!("a webhook is served by \"{name}\", which does not run");
+        };
+        let path = service["path"].as_str().unwrap_or("/");
+        let url = format!("https://127.0.0.1:{port}{path}");
+        *client = json!({ "url": url, "caBundle": BASE64_STANDARD.encode(self.authority) });
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -126,12 +143,11 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{reach_webhooks, sorted};
+    use super::{Manifests, Reach, sorted};
 
     fn configuration(service: &str) -> Value {
         json!({
             "kind": "ValidatingWebhookConfiguration",
-            "metadata": { "name": "validator" },
             "webhooks": [{
                 "name": "validator.trainjob",
                 "clientConfig": { "service": { "name": service, "namespace": "n", "path": "/v" } },
@@ -140,12 +156,17 @@ mod tests {
         })
     }
 
+    fn reached(objects: Vec<Value>) -> anyhow::Result<Manifests> {
+        let ports = BTreeMap::from([("trainer", 9443)]);
+        let mut manifests = sorted(objects);
+        manifests.reach_webhooks(&Reach { ports: &ports, authority: "PEM" })?;
+        Ok(manifests)
+    }
+
     #[test]
     fn a_webhook_is_called_at_its_port_and_keeps_its_policy() {
-        let mut configurations = [configuration("trainer")];
-        reach_webhooks(&mut configurations, &BTreeMap::from([("trainer", 9443)]), "PEM").unwrap();
         assert_eq!(
-            configurations[0]["webhooks"][0],
+            reached(vec![configuration("trainer")]).unwrap().webhooks[0]["webhooks"][0],
             json!({
                 "name": "validator.trainjob",
                 "clientConfig": { "url": "https://127.0.0.1:9443/v", "caBundle": "UEVN" },
@@ -155,13 +176,20 @@ mod tests {
     }
 
     #[test]
+    fn versions_of_a_kind_are_converted_at_the_same_address() {
+        let client = configuration("trainer")["webhooks"][0]["clientConfig"].clone();
+        let conversion = json!({ "strategy": "Webhook", "webhook": { "clientConfig": client } });
+        let kind =
+            json!({ "kind": "CustomResourceDefinition", "spec": { "conversion": conversion } });
+        let manifests = reached(vec![kind]).unwrap();
+        let client = &manifests.base[0]["spec"]["conversion"]["webhook"]["clientConfig"];
+        assert_eq!(client["url"], "https://127.0.0.1:9443/v");
+    }
+
+    #[test]
     fn a_webhook_that_nobody_serves_is_an_error() {
-        let error =
-            reach_webhooks(&mut [configuration("other")], &BTreeMap::new(), "").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"webhook "validator.trainjob" is served by "other", which does not run"#
-        );
+        let error = reached(vec![configuration("other")]).err().unwrap();
+        assert_eq!(error.to_string(), r#"a webhook is served by "other", which does not run"#);
     }
 
     #[test]

@@ -23,27 +23,57 @@ pub(super) struct Module {
 
 /// What the control plane is built from.
 const CONTROL_PLANE: &str = "control-plane";
-/// What the controllers are built from.
-const CONTROLLERS: &str = "controllers";
+/// Which Trainer's controller runs and whose API is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Generation {
+    /// With `runtimePatches`.
+    #[value(name = "v2.3")]
+    Newest,
+    /// With `podTemplateOverrides`.
+    #[value(name = "v2.1")]
+    Older,
+}
+
+impl Generation {
+    /// What its controller, and JobSet's of its time, are built from.
+    fn controllers(self) -> Tools {
+        match self {
+            Self::Newest => Tools::in_folder("controllers", "the controllers"),
+            Self::Older => Tools::in_folder("controllers-v2.1", "the older controllers"),
+        }
+    }
+}
+
 /// Whose version the control plane's programs say they are.
 const KUBERNETES: &str = "k8s.io/kubernetes";
 /// Whose manifests are installed.
 const INSTALLED: [&str; 2] = ["github.com/kubeflow/trainer/v2", "sigs.k8s.io/jobset"];
 
 /// Builds what is missing of the cluster's programs.
-pub(super) fn programs() -> anyhow::Result<Programs> {
-    let control_plane = Tools::in_folder(CONTROL_PLANE, "Kubernetes' control plane and kubectl");
-    let controllers = Tools::in_folder(CONTROLLERS, "the controllers of JobSet and Trainer");
-    let version = control_plane.requires(KUBERNETES)?;
+pub(super) fn programs(trainer: Generation) -> anyhow::Result<Programs> {
     Ok(Programs {
-        control_plane: control_plane.built(&version_flags(&version))?,
-        controllers: controllers.built("")?,
+        control_plane: control_plane()?,
+        controllers: trainer.controllers().built("")?,
+        kubelet: kubelet()?,
     })
 }
 
+/// The folder with Kubernetes' own programs, built if need be.
+pub(super) fn control_plane() -> anyhow::Result<PathBuf> {
+    let tools = Tools::in_folder(CONTROL_PLANE, "Kubernetes' control plane and kubectl");
+    tools.built(&version_flags(&tools.requires(KUBERNETES)?))
+}
+
+/// The folder with our kubelet and its supervisor, built if need be.
+fn kubelet() -> anyhow::Result<PathBuf> {
+    let programs = "--bin local-kube-kubelet --bin local-kube-supervisor";
+    shell::run(&mut shell::cargo(&format!("build --quiet --package local-kube {programs}")))?;
+    Ok(shell::target().join("debug"))
+}
+
 /// The modules whose manifests are installed.
-pub(super) fn installed() -> anyhow::Result<BTreeMap<String, Module>> {
-    Tools::in_folder(CONTROLLERS, "").modules(&INSTALLED)
+pub(super) fn installed(trainer: Generation) -> anyhow::Result<BTreeMap<String, Module>> {
+    trainer.controllers().modules(&INSTALLED)
 }
 
 /// Without them the programs say a version that no client can read.

@@ -7,9 +7,9 @@ use std::{
 
 use anyhow::Context as _;
 
-/// Below those that systems give to outgoing connections: one of these would take the port of a
-/// process that is stopped and started again.
-const RANGE: std::ops::Range<u16> = 20_000..32_000;
+/// Not those that systems give to outgoing connections, nor those that the kubelet gives to Pods: one
+/// of these would take the port of a process that is stopped and started again.
+const RANGE: std::ops::Range<u16> = 10_000..19_000;
 
 pub(super) struct Ports {
     next: u16,

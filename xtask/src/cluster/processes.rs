@@ -13,7 +13,10 @@ use super::{
     ports::Ports,
     record::Process,
 };
+use crate::shell;
 
+/// The Node that our kubelet registers.
+pub(super) const NODE: &str = "node-1";
 /// Where the controllers are installed, as their manifests have it.
 const SYSTEM: &str = "kubeflow-system";
 /// What holds the certificate of a controller's webhook server, under its temporary folder.
@@ -23,6 +26,8 @@ const WEBHOOK_CERTIFICATES: &str = "k8s-webhook-server/serving-certs";
 pub(super) struct Programs {
     pub(super) control_plane: PathBuf,
     pub(super) controllers: PathBuf,
+    /// Our kubelet, and its supervisor.
+    pub(super) kubelet: PathBuf,
 }
 
 /// What all of them are started from.
@@ -52,9 +57,18 @@ pub(super) fn plan(folder: &Path, programs: &Programs) -> anyhow::Result<Plan> {
     let scheduler = start.scheduler(ports.free()?)?;
     let (jobset_webhook, trainer_webhook) = (ports.free()?, ports.free()?);
     let jobset = start.jobset(ports.free()?, jobset_webhook)?;
-    let trainer = start.trainer(ports.free()?, trainer_webhook, ports.free()?)?;
+    let trainer = start.trainer(ports.free()?, trainer_webhook)?;
+    let kubelet = start.kubelet(ports.free()?, api)?;
     Ok(Plan {
-        processes: vec![etcd.1, api_server, controller_manager, scheduler, jobset, trainer],
+        processes: vec![
+            etcd.1,
+            api_server,
+            controller_manager,
+            scheduler,
+            jobset,
+            trainer,
+            kubelet,
+        ],
         kubeconfig,
         webhooks: BTreeMap::from([
             ("jobset-webhook-service", jobset_webhook),
@@ -168,7 +182,7 @@ impl Start<'_> {
         Ok(process)
     }
 
-    fn trainer(&self, health: u16, webhook: u16, status: u16) -> anyhow::Result<Process> {
+    fn trainer(&self, health: u16, webhook: u16) -> anyhow::Result<Process> {
         let configuration = json!({
             "apiVersion": "config.trainer.kubeflow.org/v1alpha1",
             "kind": "Configuration",
@@ -177,7 +191,6 @@ impl Start<'_> {
             "webhook": { "port": webhook, "host": "127.0.0.1" },
             "health": { "healthProbeBindAddress": format!("127.0.0.1:{health}") },
             "metrics": { "bindAddress": "0" },
-            "statusServer": { "port": status },
         });
         let name = "kubeflow-trainer-controller-manager";
         self.controller(("trainer", "trainer-controller-manager"), name, configuration, health)
@@ -211,6 +224,28 @@ impl Start<'_> {
         Ok(process)
     }
 
+    /// It leaves Pods running when it ends, so that another one can take them over.
+    fn kubelet(&self, port: u16, api: u16) -> anyhow::Result<Process> {
+        let kubeconfig =
+            self.identity("kubelet", &format!("system:node:{NODE}"), Some("system:nodes"))?;
+        let arguments = vec![
+            format!("--kubeconfig={kubeconfig}"),
+            format!("--dir={}", self.folder.join("kubelet").display()),
+            format!("--node={NODE}"),
+            format!("--port={port}"),
+            self.file("--serving-certificate", "serving.crt"),
+            self.file("--serving-key", "serving.key"),
+            self.file("--client-ca", "ca.crt"),
+            // Made once for all clusters.
+            format!("--environments={}", shell::target().join("real/environments").display()),
+        ];
+        let program = self.programs.kubelet.join("local-kube-kubelet");
+        let ready = format!("https://127.0.0.1:{api}/api/v1/nodes/{NODE}");
+        let mut process = self.process("kubelet", &program, arguments, port, ready);
+        process.clear = process.command.iter().cloned().chain(["--clear".to_owned()]).collect();
+        Ok(process)
+    }
+
     /// The kubeconfig of a process.
     fn identity(&self, name: &str, user: &str, group: Option<&str>) -> anyhow::Result<String> {
         let path = self.authority.file(&format!("{name}.kubeconfig"));
@@ -238,7 +273,7 @@ impl Start<'_> {
             log: self.folder.join("logs").join(format!("{name}.log")),
             port,
             ready,
-            ends_gently: false,
+            clear: Vec::new(),
             identity: None,
             ended: None,
         }

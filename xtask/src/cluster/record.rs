@@ -41,8 +41,8 @@ pub(super) struct Process {
     pub(super) port: u16,
     /// What answers 200 once it serves.
     pub(super) ready: String,
-    /// It is asked to end, and given the time to.
-    pub(super) ends_gently: bool,
+    /// Ends what it has left running, where it leaves anything: a program and its arguments.
+    pub(super) clear: Vec<String>,
     #[serde(flatten)]
     pub(super) identity: Option<Identity>,
     /// How it ended, where it did.
@@ -114,11 +114,11 @@ mod tests {
         "processes": [
             { "name": "etcd", "command": ["/bin/etcd", "--data-dir=/c/etcd"], "environment": {},
               "log": "/c/etcd.log", "port": 2379, "ready": "http://127.0.0.1:2379/health",
-              "ends_gently": false,
+              "clear": [],
               "pid": 8, "started": 1001, "ended": null },
             { "name": "jobset", "command": ["/bin/jobset"], "environment": { "TMPDIR": "/c/t" },
               "log": "/c/jobset.log", "port": 9443, "ready": "http://127.0.0.1:8081/readyz",
-              "ends_gently": false,
+              "clear": [],
               "ended": null }
         ]
     }"#;

@@ -13,7 +13,8 @@ use super::{
     down,
     keeper::{self, Hold},
     kubectl::Kubectl,
-    manifests, modules,
+    manifests::{self, Reach},
+    modules::{self, Generation},
     processes::{self, Plan},
     ready,
     record::Record,
@@ -34,8 +35,8 @@ impl Running {
 }
 
 /// Starts a cluster in a folder where none runs.
-pub(super) fn up(folder: &Path) -> anyhow::Result<Running> {
-    let programs = modules::programs()?;
+pub(super) fn up(folder: &Path, trainer: Generation) -> anyhow::Result<Running> {
+    let programs = modules::programs(trainer)?;
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
@@ -47,7 +48,7 @@ pub(super) fn up(folder: &Path) -> anyhow::Result<Running> {
         folder: folder.into(),
         kubeconfig: plan.kubeconfig.clone(),
         kubectl: programs.control_plane.join("kubectl"),
-        modules: modules::installed()?,
+        modules: modules::installed(trainer)?,
         keeper: None,
         processes: plan.processes.clone(),
     };
@@ -71,11 +72,13 @@ struct Starting<'a> {
 
 impl Starting<'_> {
     fn all(&self, plan: &Plan, record: &Record) -> anyhow::Result<()> {
-        let mut manifests = manifests::read(&self.kubectl, self.folder, &record.modules)?;
-        manifests::reach_webhooks(&mut manifests.webhooks, &plan.webhooks, &plan.authority.pem())?;
         self.begin("etcd")?;
         self.serves("etcd")?;
         self.begin("kube-apiserver")?;
+        // While it starts.
+        let mut manifests = manifests::read(&self.kubectl, self.folder, &record.modules)?;
+        manifests
+            .reach_webhooks(&Reach { ports: &plan.webhooks, authority: &plan.authority.pem() })?;
         self.serves("kube-apiserver")?;
         self.begin("kube-controller-manager")?;
         self.begin("kube-scheduler")?;
@@ -85,7 +88,8 @@ impl Starting<'_> {
         self.say("kinds, roles and users");
         self.begin("jobset")?;
         self.begin("trainer")?;
-        for name in ["kube-controller-manager", "kube-scheduler", "jobset", "trainer"] {
+        self.begin("kubelet")?;
+        for name in ["kube-controller-manager", "kube-scheduler", "jobset", "trainer", "kubelet"] {
             self.serves(name)?;
         }
         self.apply(&manifests.webhooks)?;
@@ -93,6 +97,9 @@ impl Starting<'_> {
         self.say("webhooks and runtimes");
         self.accepts_training_jobs()?;
         self.say("a TrainJob would be accepted");
+        let ready = format!("wait --for=condition=Ready node/{} --timeout=180s", processes::NODE);
+        self.kubectl(&ready)?;
+        self.say("the Node is ready");
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::credentials::Authority;
+use super::{credentials::Authority, processes::NODE};
 
 /// The users' Namespaces.
 const TEAMS: [&str; 2] = ["team-a", "team-b"];
@@ -32,13 +32,46 @@ pub(super) fn write_kubeconfigs(authority: &Authority, folder: &Path) -> anyhow:
     Ok(())
 }
 
-/// The teams' Namespaces, the platform's roles, and who has which.
+/// The teams' Namespaces, the platform's roles, and who has which; and what our kubelet may do.
 pub(super) fn objects() -> Vec<Value> {
     let namespaces = TEAMS.map(
         |name| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }),
     );
     let bindings = USERS.iter().flat_map(|user| user.teams.iter().map(|team| binding(user, team)));
-    namespaces.into_iter().chain(platform_roles()).chain(bindings).collect()
+    let all = namespaces.into_iter().chain(platform_roles()).chain(bindings);
+    all.chain(kubelet_role()).collect()
+}
+
+/// What our kubelet does beyond what every Node may: claims are folders of its own, and the ports of
+/// Services are ports of this machine.
+fn kubelet_role() -> [Value; 2] {
+    let rule = |resources: &[&str], verbs: &[&str]| json!({ "apiGroups": [""], "resources": resources, "verbs": verbs });
+    let metadata = json!({ "name": "local-kube-kubelet" });
+    [
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": metadata,
+            "rules": [
+                rule(&["persistentvolumeclaims"], &["get", "list", "watch"]),
+                rule(&["persistentvolumeclaims/status"], &["patch"]),
+                rule(&["services"], &["get", "list", "watch", "patch"]),
+            ],
+        }),
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": metadata,
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+                "name": "local-kube-kubelet",
+            },
+            "subjects": [{
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "User",
+                "name": format!("system:node:{NODE}"),
+            }],
+        }),
+    ]
 }
 
 /// A Kubeflow platform's roles, which components add theirs to by labels. They belong to the

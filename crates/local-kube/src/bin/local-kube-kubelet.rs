@@ -56,6 +56,9 @@ mod unix {
         /// Where virtual environments are kept, which kubelets may share; in `--dir` if left out
         #[arg(long, value_name = "DIR")]
         environments: Option<PathBuf>,
+        /// Instead of running, end all that Pods in `--dir` still run, whose kubelet has ended
+        #[arg(long)]
+        clear: bool,
     }
 
     const AFTERWARDS: &str = "\
@@ -74,6 +77,9 @@ RUST_LOG=local_kube=debug shows more on standard error.";
             .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")))
             .with_writer(std::io::stderr)
             .init();
+        if arguments.clear {
+            return Ok(kubelet::clear(&arguments.dir).await?);
+        }
         let file = &arguments.kubeconfig;
         let unusable = || format!("the kubeconfig {file:?} cannot be used");
         let kubeconfig = Kubeconfig::read_from(file).with_context(unusable)?;
