@@ -2,6 +2,7 @@
 //! real one whose folder `KUBEFLOW_MCP_TEST_CLUSTER` names, else on the local one.
 
 mod api;
+mod conversation;
 mod rbac;
 mod tools;
 

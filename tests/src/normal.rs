@@ -9,7 +9,8 @@ static RANDOM: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UID"),
         (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "TIME"),
-        (r#"("resourceVersion":\s*)"[0-9]+""#, r#"${1}"VERSION""#),
+        (r#"(resourceVersion"?:\s*)"[0-9]+""#, r#"${1}"VERSION""#),
+        (r"(current: |version: \d+ \(|in record \()\d+", "${1}VERSION"),
         (r"\b127\.0\.0\.1:\d+\b", "ADDRESS"),
         // What generateName and the controllers append: no vowels, so that it spells nothing.
         (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-RANDOM"),
