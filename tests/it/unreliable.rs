@@ -118,6 +118,7 @@ async fn each_failure_has_its_code_and_leaves_nothing_behind() {
         ] {
             let error = session.error(tool, arguments).await;
             assert_eq!(error["code"], code, "{tool} {fault:?}: {error}");
+            assert!(error["hint"].is_string(), "{tool} {fault:?}: {error}");
         }
         assert_eq!(jobs(&session).await, 0);
         assert_eq!(*way.stores.lock().unwrap(), [Method::POST], "no write is repeated by itself");
@@ -167,20 +168,66 @@ async fn a_cluster_that_cannot_be_asked_is_told_at_once_and_used_when_it_is_back
         let way = Way { everywhere: true, ..Way::default() };
         way.set(fault);
         let session = way.session().await;
-        let asked = Instant::now();
-        let error = session.error("list_training_jobs", json!({})).await;
-        assert!(asked.elapsed() < Duration::from_secs(10), "{fault:?}: {:?}", asked.elapsed());
-        assert_eq!(error["code"], "unreachable", "{fault:?}: {error}");
-        assert!(error["message"].as_str().unwrap().contains(problem), "{fault:?}: {error}");
+        check_told(&session, problem).await;
 
-        way.set(None);
-        let back = async {
-            while session.answer("list_training_jobs", json!({})).await.is_error == Some(true) {
-                sleep(Duration::from_secs(1)).await;
-            }
-        };
-        timeout(Duration::from_secs(60), back).await.unwrap();
+        // Back at any moment, also while the cluster is being asked.
+        for silent_for in [0, 500, 1_500, 20_000].map(Duration::from_millis) {
+            way.set(fault);
+            let mut calls = tokio::time::interval(Duration::from_millis(700));
+            let silent = async {
+                loop {
+                    calls.tick().await;
+                    session.answer("list_training_jobs", json!({})).await;
+                }
+            };
+            let _ = timeout(silent_for, silent).await;
+            way.set(None);
+            check_back(&session).await;
+        }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_falls_silent_is_noticed_and_used_when_it_is_back() {
+    let way = Way { everywhere: true, ..Way::default() };
+    let session = way.session().await;
+    session.call("list_training_jobs", json!({})).await;
+    way.set(Fault::Hangs);
+    // The first call meets it itself, as an answer may take long.
+    assert_eq!(session.error("list_training_jobs", json!({})).await["code"], "timeout");
+    check_told(&session, "no answer within").await;
+    let health = session.call("health_check", json!({})).await;
+    assert!(health["problem"].as_str().unwrap().contains("no answer within"), "{health}");
+    way.set(None);
+    check_back(&session).await;
+
+    // What was known a while ago is not taken for the present.
+    way.set(Fault::Hangs);
+    sleep(Duration::from_secs(40)).await;
+    check_told(&session, "no answer within").await;
+    way.set(None);
+    check_back(&session).await;
+}
+
+/// A call fails soon, with the reason.
+async fn check_told(session: &Session, problem: &str) {
+    let asked = Instant::now();
+    let error = session.error("list_training_jobs", json!({})).await;
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}: {error}", asked.elapsed());
+    assert_eq!(error["code"], "unreachable", "{error}");
+    assert!(error["message"].as_str().unwrap().contains(problem), "{error}");
+}
+
+/// Calls work soon.
+async fn check_back(session: &Session) {
+    let since = Instant::now();
+    let back = async {
+        while session.answer("list_training_jobs", json!({})).await.is_error == Some(true) {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), back).await.unwrap();
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use kube::{
 
 use crate::{
     Facts, Policy, Progress, ToolDef, ToolSet,
-    knowledge::{Knowledge, News},
+    knowledge::{self, Knowledge, News},
     passage,
 };
 
@@ -110,14 +110,24 @@ impl Caller {
         &self.policy
     }
 
-    /// What the cluster says of itself and of this caller.
+    /// What the cluster says of itself and of this caller, for the list of tools.
     pub(crate) async fn facts(&self) -> Arc<Facts> {
         self.knowledge.facts().await
     }
 
-    /// The same, perhaps half a minute old.
+    /// The same for a call, perhaps half a minute old; that the cluster is silent is told.
     pub(crate) async fn recent_facts(&self) -> Arc<Facts> {
-        self.knowledge.recent_facts().await
+        self.knowledge.facts_of_living(knowledge::RECENT).await
+    }
+
+    /// The same for a call that must not go by what was true a while ago.
+    pub(crate) async fn present_facts(&self) -> Arc<Facts> {
+        self.knowledge.facts_of_living(knowledge::FRESH).await
+    }
+
+    /// Has the next call ask whether the cluster answers at all.
+    pub(crate) fn doubt(&self) {
+        self.knowledge.doubt();
     }
 
     /// Asks for the facts before they are needed.

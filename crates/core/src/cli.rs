@@ -103,6 +103,12 @@ impl SessionArgs {
         let client = cluster.client(&sets).await?;
         Ok(Server::new(Caller::new(client, policy), &sets))
     }
+
+    /// The same for one command, which has the time to wait until the local cluster has started.
+    async fn server_of_running(self) -> anyhow::Result<Server> {
+        self.cluster.start(&ToolSet::linked()).await?;
+        self.server().await
+    }
 }
 
 /// Runs the command that the process was started with, and returns when it has ended.

@@ -18,8 +18,9 @@ use kube::{
 use tokio::time::timeout;
 use tower::service_fn;
 
-/// Longer than a credential plugin takes that asks nobody, shorter than an agent's patience.
-const TIME_LIMIT: Duration = Duration::from_secs(25);
+/// Longer than a credential plugin takes that asks nobody, and shorter than any question for which a
+/// client is needed: this is the better reason.
+const TIME_LIMIT: Duration = Duration::from_secs(8);
 
 /// Why there is no client, for each of those who wait for it.
 #[derive(Clone, Debug, thiserror::Error)]

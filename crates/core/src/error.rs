@@ -73,13 +73,18 @@ impl Error {
         match self {
             Self::Conflict { hint, .. } => Some(hint.clone()),
             Self::Refused(refusal) => Some(refusal.hint()),
-            Self::Kubernetes(status) => kubernetes::Failure::of(status).hint().map(str::to_owned),
+            Self::Kubernetes(status) => Some(kubernetes::Failure::of(status).hint().to_owned()),
             Self::Unreachable(error) => Some(kubernetes::unreachable_hint(error).to_owned()),
             Self::Namespace(_) => Some("health_check names the namespaces you may use".to_owned()),
             Self::TooLarge { .. } => Some("ask for less, by a filter or a lower limit".to_owned()),
             Self::Panicked => Some("report it; other tools still work".to_owned()),
             _ => None,
         }
+    }
+
+    /// Whether the cluster has not answered, as far as is known.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self.code(), "timeout" | "unreachable")
     }
 
     /// What the agent reads.

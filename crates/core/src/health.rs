@@ -72,7 +72,7 @@ impl Tool for HealthCheck {
     const NEEDS: &[Need] = &[];
 
     async fn call(self, caller: &Caller) -> Result<Health> {
-        let facts = caller.facts().await;
+        let facts = caller.present_facts().await;
         let policy = caller.policy();
         let mut hidden: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for tool in caller.tools() {

@@ -93,9 +93,10 @@ impl Server {
         let call = async move {
             let mut facts = caller.recent_facts().await;
             let entry = audit::Entry::new(facts.user.as_deref(), tool, &arguments);
-            if gate::admit(&tool, caller.policy(), &facts).is_err() {
+            let refused = gate::admit(&tool, caller.policy(), &facts).is_err();
+            if refused && facts.unreachable.is_none() {
                 // What was missing may have been installed or granted since.
-                facts = caller.facts().await;
+                facts = caller.present_facts().await;
             }
             let outcome = match gate::admit(&tool, caller.policy(), &facts) {
                 Ok(()) => {
@@ -106,6 +107,9 @@ impl Server {
                 }
                 Err(refusal) => Err(refusal.into()),
             };
+            if outcome.as_ref().is_err_and(Error::is_silence) {
+                caller.doubt();
+            }
             entry.close(&outcome);
             outcome
         };

@@ -37,7 +37,7 @@ pub(super) async fn run(args: CallArgs) -> anyhow::Result<ExitCode> {
         anyhow::bail!("no tool is named {tool:?}{guess}");
     };
     let arguments = words::parse(&arguments, &definition.describe().input_schema)?;
-    let server = session.server().await?;
+    let server = session.server_of_running().await?;
     let (progress, mut steps) = Progress::channel();
     let mut call = pin!(server.call(&tool, arguments, progress));
     let outcome = {

@@ -32,6 +32,16 @@ impl ClusterArgs {
         return false;
     }
 
+    /// Starts the cluster on this machine, if that is meant and it does not run.
+    pub(super) async fn start(&self, sets: &[&'static ToolSet]) -> anyhow::Result<()> {
+        #[cfg(feature = "local")]
+        if self.local {
+            self.home.home()?.start(sets).await?;
+        }
+        let _ = sets;
+        Ok(())
+    }
+
     /// A client of that cluster, connected when it is first used.
     pub(super) async fn client(self, sets: &[&'static ToolSet]) -> anyhow::Result<Client> {
         #[cfg(feature = "local")]

@@ -50,9 +50,9 @@ pub(super) struct HomeArgs {
 }
 
 impl HomeArgs {
-    pub(super) fn home(self) -> Result<Home, HomeError> {
+    pub(super) fn home(&self) -> Result<Home, HomeError> {
         let Self { local_dir } = self;
-        Home::find(local_dir)
+        Home::find(local_dir.clone())
     }
 }
 

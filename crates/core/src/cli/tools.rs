@@ -24,7 +24,7 @@ pub(super) struct ToolsArgs {
 
 pub(super) async fn run(args: ToolsArgs) -> anyhow::Result<ExitCode> {
     let ToolsArgs { json, session } = args;
-    let tools = session.server().await?.tools().await;
+    let tools = session.server_of_running().await?.tools().await;
     let (offered, hidden): (Vec<_>, Vec<_>) =
         tools.into_iter().partition(|(_, refusal)| refusal.is_none());
     if json {

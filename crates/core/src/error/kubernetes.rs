@@ -78,8 +78,8 @@ impl Failure {
         }
     }
 
-    pub(super) fn hint(self) -> Option<&'static str> {
-        Some(match self {
+    pub(super) fn hint(self) -> &'static str {
+        match self {
             Self::Unauthenticated => {
                 "the credentials are wrong or have expired: log in to the cluster again"
             }
@@ -104,8 +104,11 @@ impl Failure {
             }
             Self::Timeout => "the cluster is slow: repeat, or ask for less",
             Self::Unavailable => "the API server is not ready: wait a little, then repeat",
-            Self::Other => return None,
-        })
+            Self::Other => {
+                "the API server failed, which its own log explains: health_check says whether it \
+                 still answers, then repeat; what was asked to be written may have been"
+            }
+        }
     }
 }
 
