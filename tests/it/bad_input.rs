@@ -48,11 +48,12 @@ async fn a_submission_with_a_mistake_submits_nothing() {
         json!({"name": "mnist\u{7}"}),
         json!({"namespace": "team-b"}),
         json!({"namespace": "../default"}),
-        json!({"script": "#".repeat(524_289)}),
+        json!({"script": "1".repeat(524_289)}),
         json!({"script": "rate = 0.1\nfor step in range(3:\n    pass\n"}),
         json!({"script": "print(1)\u{0}\n"}),
         json!({"packages": ["numpy\u{1b}[2J"]}),
         json!({"packages": ["--index-url=http://x"]}),
+        json!({"packages": ["numpy; rm -rf /"]}),
         json!({"resources_per_node": {"memory": "lots"}}),
         json!({"runtime": "pythn"}),
         json!({"confirmed": "yes"}),
@@ -64,15 +65,16 @@ async fn a_submission_with_a_mistake_submits_nothing() {
         invalid_argument: argument "num_nodes" is 1001, must be between 1 and 1000
         invalid_argument: argument "script" is null, must be a string
         invalid_argument: argument "name" must be lower-case letters, digits and '-', start with a letter and not end with '-', and is "Mnist_1"
-        invalid_argument: argument "name" has 60 characters, and names of Pods leave room for 48 with this runtime: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        invalid_argument: argument "name" has the control character \u{7}
+        invalid_argument: argument "name" is "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", with 60 characters, must have at most 48: names of Pods leave no more room with this runtime
+        invalid_argument: argument "name" is "mnist\u{7}", must not have the control character \u{7}
         denied_by_policy: namespace "team-b" is outside this server's policy
         invalid_argument: argument "namespace" is "../default", must be lower-case letters, digits and '-', at most 63
-        invalid_argument: argument "script" has 524289 characters, must have at most 524288
+        invalid_argument: argument "script" is "111111111111111111111111111111111111111111111111111111111111…", with 524289 characters, must have at most 524288
         invalid_argument: argument "script" does not parse at line 2, column 20: expected `,`, found `:`: "for step in range(3:"
-        invalid_argument: argument "script" has the control character \u{0}
-        invalid_argument: argument "packages[0]" has the control character \u{1b}
-        invalid_argument: argument "packages" holds "--index-url=http://x", which is not a requirement such as "scikit-learn==1.5.*" or "torch>=2.4,<3"
+        invalid_argument: argument "script" is "print(1)\0\n", must not have the control character \u{0}
+        invalid_argument: argument "packages[0]" is "numpy\u{1b}[2J", must not have the control character \u{1b}
+        invalid_argument: argument "packages[0]" is "--index-url=http://x", not a requirement as pip reads it: "--index-url=http://x" stands where the name of a package is expected; allowed are "numpy", "ray[train]>=2.9,<3", "a @ https://host/a.whl", each perhaps with "; python_version < '3.13'"
+        invalid_argument: argument "packages[0]" is "numpy; rm -rf /", not a requirement as pip reads it: "rm -rf /" stands where a marker such as python_version < "3.13" is expected; allowed are "numpy", "ray[train]>=2.9,<3", "a @ https://host/a.whl", each perhaps with "; python_version < '3.13'"
         invalid_argument: argument "resources_per_node.memory" must be a quantity such as 2, "500m" or "4Gi", and is "lots"
         invalid_argument: argument "runtime" names no runtime: "pythn" (did you mean "python"?); there are python
         invalid_argument: argument "confirmed" is the string "yes", must be a boolean
@@ -95,7 +97,7 @@ async fn a_question_with_a_mistake_is_told_what_is_allowed() {
         json!({"namespace": "kube-system"}),
     ];
     check(&session, "list_training_jobs", calls, expect![[r#"
-        invalid_argument: argument "cursor" must be the next_cursor of an earlier page, unchanged
+        invalid_argument: argument "cursor" is "made up", must be the next_cursor of an earlier page, unchanged
         invalid_argument: argument "limit" is 0, must be between 1 and 100
         invalid_argument: argument "limit" is the number 2.5, must be a whole number
         invalid_argument: argument "status" is "Sucseeded", not one of "Created", "Running", "Suspended", "Complete", "Failed" (did you mean "Suspended"?)

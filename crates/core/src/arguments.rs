@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::{Error, Result, arguments::check::Check};
 
+pub(crate) use self::check::shown;
+
 /// How many problems one error names: more than that is a misunderstanding, not a slip.
 const PROBLEMS: usize = 5;
 
@@ -170,7 +172,7 @@ mod tests {
         problems(
             json!({"name": "", "packages": ["a", "b", "c", 4]}),
             expect![[
-                r#"argument "name" has 0 characters, must have at least 1; argument "packages" has 4 items, must have at most 3; argument "packages[3]" is the number 4, must be a string"#
+                r#"argument "name" is "", with 0 characters, must have at least 1; argument "packages" is ["a","b","c",4], with 4 items, must have at most 3; argument "packages[3]" is the number 4, must be a string"#
             ]],
         );
         problems(
@@ -182,22 +184,24 @@ mod tests {
         problems(
             json!({"name": "a-name-that-is-too-long-by-far", "env": []}),
             expect![[
-                r#"argument "env" is an array, must be an object; argument "name" has 30 characters, must have at most 20"#
+                r#"argument "env" is an array, must be an object; argument "name" is "a-name-that-is-too-long-by-far", with 30 characters, must have at most 20"#
             ]],
         );
         problems(
             json!({"name": "a\u{0}b", "packages": ["a\u{1b}[0m"]}),
             expect![[
-                r#"argument "name" has the control character \u{0}; argument "packages[0]" has the control character \u{1b}"#
+                r#"argument "name" is "a\0b", must not have the control character \u{0}; argument "packages[0]" is "a\u{1b}[0m", must not have the control character \u{1b}"#
             ]],
         );
         problems(
             json!({"name": "a", "code": "a\u{0}"}),
-            expect![[r#"argument "code" has the control character \u{0}"#]],
+            expect![[r#"argument "code" is "a\0", must not have the control character \u{0}"#]],
         );
         problems(
             json!({"name": format!("hf_{}", "a".repeat(34))}),
-            expect![[r#"argument "name" has 37 characters, must have at most 20"#]],
+            expect![[
+                r#"argument "name" is "[redacted]", with 37 characters, must have at most 20"#
+            ]],
         );
     }
 

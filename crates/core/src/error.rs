@@ -5,7 +5,7 @@ mod kubernetes;
 use kube::core::Status;
 use serde_json::{Value, json};
 
-use crate::{Problem, Refusal, redact::clean};
+use crate::{Problem, Refusal, arguments::shown, redact::clean};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -45,6 +45,15 @@ pub enum Error {
 impl Error {
     pub fn argument(argument: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Arguments(vec![Problem { argument: argument.into(), problem: problem.into() }])
+    }
+
+    /// An argument whose value cannot be used, with the value, or the beginning of a long one.
+    pub fn value(
+        argument: impl Into<String>,
+        value: impl Into<Value>,
+        problem: impl std::fmt::Display,
+    ) -> Self {
+        Self::argument(argument, format!("is {}, {problem}", shown(&value.into())))
     }
 
     pub fn conflict(message: impl Into<String>, hint: impl Into<String>) -> Self {

@@ -107,8 +107,9 @@ impl Tool for GetTrainingLogs {
 impl GetTrainingLogs {
     fn place(&self, job: &TrainJob) -> Result<(String, Place)> {
         let (argument, step) = match (&self.step, self.rank) {
-            (Some(_), Some(_)) => {
-                return Err(Error::argument("rank", "cannot be given beside a step"));
+            (Some(step), Some(rank)) => {
+                let problem = format!("which cannot be given beside step {step:?}");
+                return Err(Error::value("rank", rank, problem));
             }
             (Some(step), None) => ("step", step.clone()),
             (None, rank) => ("rank", format!("node-{}", rank.unwrap_or_default())),

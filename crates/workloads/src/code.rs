@@ -2,6 +2,7 @@
 
 mod arguments;
 mod packages;
+mod requirement;
 mod syntax;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};

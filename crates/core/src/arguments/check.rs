@@ -58,7 +58,9 @@ impl<'a> Check<'a> {
                 _ => {}
             }
         }
-        self.count(schema, fields.len(), "entries", ["minProperties", "maxProperties"], path);
+        let count = (fields.len(), "entries", ["minProperties", "maxProperties"]);
+        // Names only: values may be nobody's business.
+        self.count(schema, count, path, || shown(&fields.keys().cloned().collect()));
     }
 
     fn value(&mut self, schema: &JsonObject, value: &Value, path: &str) {
@@ -131,11 +133,12 @@ impl<'a> Check<'a> {
             it => it.is_control() && most <= LONGEST_TEXT,
         };
         if let Some(found) = text.chars().find(|it| refused(*it)) {
-            let problem = format!("has the control character {}", found.escape_unicode());
+            let (value, found) = (shown(&text.into()), found.escape_unicode());
+            let problem = format!("is {value}, must not have the control character {found}");
             return self.report(path.to_owned(), problem);
         }
-        if !self.count(schema, text.chars().count(), "characters", ["minLength", "maxLength"], path)
-        {
+        let count = (text.chars().count(), "characters", ["minLength", "maxLength"]);
+        if !self.count(schema, count, path, || shown(&text.into())) {
             return;
         }
         if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
@@ -147,7 +150,8 @@ impl<'a> Check<'a> {
     }
 
     fn array(&mut self, schema: &JsonObject, items: &[Value], path: &str) {
-        self.count(schema, items.len(), "items", ["minItems", "maxItems"], path);
+        let count = (items.len(), "items", ["minItems", "maxItems"]);
+        self.count(schema, count, path, || shown(&items.into()));
         if let Some(Value::Object(inner)) = schema.get("items") {
             for (index, item) in items.iter().enumerate() {
                 self.value(inner, item, &format!("{path}[{index}]"));
@@ -158,10 +162,9 @@ impl<'a> Check<'a> {
     fn count(
         &mut self,
         schema: &JsonObject,
-        count: usize,
-        of: &str,
-        bounds: [&str; 2],
+        (count, of, bounds): (usize, &str, [&str; 2]),
         path: &str,
+        value: impl FnOnce() -> String,
     ) -> bool {
         let [least, most] = bounds.map(|word| number(schema, word));
         let counted = u64::try_from(count).unwrap_or(u64::MAX);
@@ -170,7 +173,8 @@ impl<'a> Check<'a> {
             (_, Some(most)) if counted > most => format!("at most {most}"),
             _ => return true,
         };
-        self.report(path.to_owned(), format!("has {count} {of}, must have {allowed}"));
+        let problem = format!("is {}, with {count} {of}, must have {allowed}", value());
+        self.report(path.to_owned(), problem);
         false
     }
 
@@ -258,7 +262,7 @@ fn wrong_type(value: &Value, expected: &[&str]) -> String {
 }
 
 /// A wrong value as an error may repeat it.
-fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => format!("{:?}", shortened(text)),
         other => shortened(&other.to_string()),

@@ -69,6 +69,7 @@ impl Page {
         namespace: &str,
         cursor: Option<&str>,
     ) -> Result<Self> {
+        let given = cursor.unwrap_or_default();
         let cursor = cursor.map(Cursor::parse).transpose()?;
         let mut params = ListParams::default().limit(CHUNK);
         if let Some(Cursor::Chunk { token: Some(token), .. }) = &cursor {
@@ -81,13 +82,13 @@ impl Page {
             Err(kube::Error::Api(status))
                 if params.continue_token.is_some() && [400, 410].contains(&status.code) =>
             {
-                return Err(Cursor::stale());
+                return Err(Cursor::stale(given));
             }
             found => found?,
         };
         let token = found.metadata.continue_.filter(|it| !it.is_empty());
         if token.is_some() && matches!(cursor, Some(Cursor::After { .. })) {
-            return Err(Cursor::stale()); // meanwhile there are too many to sort
+            return Err(Cursor::stale(given)); // meanwhile there are too many to sort
         }
         Ok(Self {
             rows: found.items,
@@ -206,12 +207,12 @@ impl Cursor {
             _ => None,
         };
         parsed.ok_or_else(|| {
-            Error::argument("cursor", "must be the next_cursor of an earlier page, unchanged")
+            Error::value("cursor", text, "must be the next_cursor of an earlier page, unchanged")
         })
     }
 
-    fn stale() -> Error {
-        Error::argument("cursor", "is too old: start again without it")
+    fn stale(given: &str) -> Error {
+        Error::value("cursor", given, "which is too old: start again without it")
     }
 }
 

@@ -61,7 +61,7 @@ async fn wrong_arguments_are_told() {
         ),
         (
             json!({"name": "mnist", "step": "node-0", "rank": 0}),
-            expect![[r#"argument "rank" cannot be given beside a step"#]],
+            expect![[r#"argument "rank" is 0, which cannot be given beside step "node-0""#]],
         ),
         (
             json!({"name": "mnist", "since": "1w"}),

@@ -42,10 +42,10 @@ pub(super) fn check(name: &str, jobs: &[&str], nodes: i32) -> Result<()> {
     let room = LONGEST - jobs.iter().map(suffix).max().unwrap_or_default().min(LONGEST);
     if name.len() > room {
         let problem = format!(
-            "has {} characters, and names of Pods leave room for {room} with this runtime: {name:?}",
+            "with {} characters, must have at most {room}: names of Pods leave no more room with this runtime",
             name.len()
         );
-        return Err(Error::argument("name", problem));
+        return Err(Error::value("name", name, problem));
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ mod tests {
         let initialized = ["dataset-initializer", "model-initializer", "node"];
         assert!(fits(33, &initialized, 1) && !fits(34, &initialized, 1));
         let error = check(&"a".repeat(49), &["node"], 1).unwrap_err().to_string();
-        expect![[r#"argument "name" has 49 characters, and names of Pods leave room for 48 with this runtime: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#]].assert_eq(&error);
+        expect![[r#"argument "name" is "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", with 49 characters, must have at most 48: names of Pods leave no more room with this runtime"#]].assert_eq(&error);
     }
 
     #[test]

@@ -23,10 +23,9 @@ pub(super) fn as_command_line(arguments: &Map<String, Value>) -> Result<Vec<Stri
     let line = line.collect::<Result<Vec<String>>>()?;
     let bytes: usize = line.iter().map(String::len).sum();
     if bytes > MAX_BYTES {
-        let problem = format!(
-            "has {bytes} bytes, more than the {MAX_BYTES} that fit; put data into a volume"
-        );
-        return Err(Error::argument("func_args", problem));
+        let problem =
+            format!("with {bytes} bytes, must have at most {MAX_BYTES}: put data into a volume");
+        return Err(Error::value("func_args", arguments.clone(), problem));
     }
     Ok(line)
 }

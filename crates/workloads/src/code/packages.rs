@@ -1,40 +1,31 @@
 //! Python packages as their users name them, before pip reads them.
 
-use std::sync::LazyLock;
-
 use kubeflow_mcp_core::{Error, Result};
-use regex::Regex;
 
-/// A requirement specifier: a name, perhaps extras, then versions or a URL, perhaps a marker.
-static REQUIREMENT: LazyLock<Regex> = LazyLock::new(|| {
-    let version = r"(?:===|==|~=|!=|<=|>=|<|>) *[A-Za-z0-9.*+!_-]+";
-    let pattern = format!(
-        r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?: *\[[A-Za-z0-9, ._-]*\])?(?: *{version}(?: *, *{version})*| *@ *[a-z+]+://[^\s;$#\\]+)?(?: *;[^$#\\\r\n]+)?$"
-    );
-    Regex::new(&pattern).expect("the pattern is constant")
-});
+use super::requirement;
 
 pub(super) fn check_packages(packages: &[String]) -> Result<()> {
-    for package in packages {
-        if !REQUIREMENT.is_match(package) {
+    for (index, package) in packages.iter().enumerate() {
+        let argument = format!("packages[{index}]");
+        check_for_credentials(&argument, package)?;
+        requirement::check(package).map_err(|problem| {
             let problem = format!(
-                "holds {package:?}, which is not a requirement such as \"scikit-learn==1.5.*\" or \"torch>=2.4,<3\""
+                "not a requirement as pip reads it: {problem}; allowed are \"numpy\", \"ray[train]>=2.9,<3\", \"a @ https://host/a.whl\", each perhaps with \"; python_version < '3.13'\""
             );
-            return Err(Error::argument("packages", problem));
-        }
-        check_for_credentials("packages", package)?;
+            Error::value(&argument, package.as_str(), problem)
+        })?;
     }
     Ok(())
 }
 
 pub(super) fn check_index_urls(urls: &[String]) -> Result<()> {
-    for url in urls {
+    for (index, url) in urls.iter().enumerate() {
+        let argument = format!("pip_index_urls[{index}]");
+        check_for_credentials(&argument, url)?;
         let http = url.starts_with("https://") || url.starts_with("http://");
         if !http || url.chars().any(|it| it.is_whitespace() || it.is_control()) {
-            let problem = format!("holds {url:?}, which is not an http or https URL");
-            return Err(Error::argument("pip_index_urls", problem));
+            return Err(Error::value(argument, url.as_str(), "must be an http or https URL"));
         }
-        check_for_credentials("pip_index_urls", url)?;
     }
     Ok(())
 }

@@ -20,10 +20,10 @@ const STACK_BYTES: usize = 128 << 20;
 pub(super) fn check_syntax(source: &str) -> Result<()> {
     if source.len() > MAX_BYTES {
         let problem = format!(
-            "has {} bytes, more than the {MAX_BYTES} that can be delivered; put data and libraries into an image or a volume",
+            "with {} bytes, must have at most {MAX_BYTES}: put data and libraries into an image or a volume",
             source.len()
         );
-        return Err(Error::argument("script", problem));
+        return Err(Error::value("script", source, problem));
     }
     if let Some(at) = source.find('\0') {
         return Err(problem(source, at, "source code cannot hold a NUL character"));
