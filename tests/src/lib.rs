@@ -5,5 +5,8 @@ pub mod cluster;
 pub mod conformance;
 pub mod namespace;
 pub mod normal;
+pub mod processes;
+pub mod relay;
 pub mod request;
+pub mod runtimes;
 pub mod waiting;

@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod conformance;
+mod faults;
 mod product;
 
 use std::time::{Duration, Instant};
@@ -36,6 +37,7 @@ const PARTS: &[Part] = &[
         about: "one suite, on the local cluster and a real one",
         run: behaviour::run,
     },
+    Part { name: "faults", about: "a real cluster whose parts are killed", run: faults::run },
     Part { name: "lifetime", about: "a real cluster ends with its terminal", run: lifetime },
     Part {
         name: "python-client",
@@ -46,7 +48,11 @@ const PARTS: &[Part] = &[
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut results: Vec<(&Part, Duration, anyhow::Result<()>)> = Vec::new();
-    for part in PARTS.iter().filter(|it| args.only.as_ref().is_none_or(|only| only == it.name)) {
+    let parts: Vec<&Part> = match &args.only {
+        Some(only) => PARTS.iter().filter(|it| it.name == *only).collect(),
+        None => PARTS.iter().collect(),
+    };
+    for part in parts {
         println!("\n── {}: {}", part.name, part.about);
         let start = Instant::now();
         let result = (part.run)();

@@ -135,7 +135,16 @@ fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> J
             Some(format!("replicated job {:?} has failed", failed.name)),
         );
     }
-    (Phase::Created, None, None)
+    match untouched(job, now) {
+        Some(age) if pods.is_empty() => {
+            let message = format!(
+                "its Jobs have had no Pods for {} s: Kubernetes' Job controller may be stopped",
+                age.as_secs()
+            );
+            (Phase::NotReconciled, None, Some(message))
+        }
+        _ => (Phase::Created, None, None),
+    }
 }
 
 /// Nothing is known of its parts yet: is that a matter of time?
@@ -150,11 +159,25 @@ fn unreconciled(job: &TrainJob, events: &[Event], now: Timestamp) -> Judgement {
     if let Some(event) = events.iter().filter(of_this_job).max_by_key(|it| when(it)) {
         return (Phase::CreationFailed, event.reason.clone(), event.message.clone());
     }
-    let age = job.creation_timestamp().map(|at| now.duration_since(at.0));
-    match age {
-        Some(age) if age >= RECONCILED_WITHIN => (Phase::NotReconciled, None, None),
-        _ => (Phase::Created, None, None),
+    match untouched(job, now) {
+        Some(age) => {
+            let message = format!(
+                "nothing has been made for it for {} s: the Trainer's controller may be stopped",
+                age.as_secs()
+            );
+            (Phase::NotReconciled, None, Some(message))
+        }
+        None => (Phase::Created, None, None),
     }
+}
+
+/// For how long nobody has done anything about the job, where that is too long.
+fn untouched(job: &TrainJob, now: Timestamp) -> Option<SignedDuration> {
+    let conditions = job.status.iter().flat_map(|it| &it.conditions);
+    // A job that was resumed is as if it were new.
+    let changed = conditions.map(|it| it.last_transition_time.0);
+    let last = changed.chain(job.creation_timestamp().map(|at| at.0)).max()?;
+    Some(now.duration_since(last)).filter(|it| *it >= RECONCILED_WITHIN)
 }
 
 /// A Pod that crashes every minute is ready in between: the phase is `Running`, the reason says more.

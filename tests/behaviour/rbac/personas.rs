@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::rbac::v1::ClusterRole;
-use kube::{
-    ResourceExt as _,
-    api::{DynamicObject, PostParams},
-};
+use kube::ResourceExt as _;
 use kubeflow_mcp_core::{Persona, Policy, ToolDef, ToolSet, testing::call_past_gate};
-use kubeflow_mcp_tests::{agent::Agent, cluster::Cluster, namespace::Namespace, waiting::until};
+use kubeflow_mcp_tests::{
+    agent::Agent, cluster::Cluster, namespace::Namespace, runtimes, waiting::until,
+};
 use serde_json::{Value, json};
 
 use super::account::Account;
@@ -94,20 +93,8 @@ fn tools() -> impl Iterator<Item = &'static ToolDef> {
 
 /// A job that runs, and another that is suspended and so has no Pods.
 async fn prepare(namespace: &Namespace) {
-    let runtime = json!({
-    "apiVersion": "trainer.kubeflow.org/v1alpha1",
-    "kind": "TrainingRuntime",
-    "metadata": {"name": "host", "labels": {"trainer.kubeflow.org/framework": "python"}},
-    "spec": {"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [{
-        "name": "node",
-        "template": {
-            "metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}},
-            "spec": {"template": {"spec": {"containers": [
-                {"name": "node", "image": "localhost/host-python"}]}}},
-        }}]}}}});
-    let runtime: DynamicObject = serde_json::from_value(runtime).expect("a runtime");
     let runtimes = namespace.objects("trainer.kubeflow.org/v1alpha1", "TrainingRuntime");
-    runtimes.create(&PostParams::default(), &runtime).await.expect("a runtime");
+    runtimes::add_host(&runtimes).await;
     for name in ["runs", "idle"] {
         let started = namespace.call("run_custom_training", submission(name)).await;
         assert_eq!(started["created"], true, "{started}");

@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use crate::{cluster::TestCluster, shell};
 
 /// Names the real cluster's folder to the suite.
-const REAL: &str = "KUBEFLOW_MCP_TEST_CLUSTER";
+pub(super) const REAL: &str = "KUBEFLOW_MCP_TEST_CLUSTER";
 
 pub(crate) fn run() -> anyhow::Result<()> {
     shell::run(suite().arg("--no-run"))?;

@@ -172,7 +172,6 @@ async fn token(
                 name: pod.metadata.name.clone(),
                 uid: pod.metadata.uid.clone(),
             }),
-            ..TokenRequestSpec::default()
         }),
         ..TokenRequest::default()
     };

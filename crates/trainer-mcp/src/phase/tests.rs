@@ -78,7 +78,9 @@ fn suspended() -> Value {
 #[test]
 fn before_anything_runs() {
     check(spec(), json!(null), &[], "Created - Created");
-    check_at("2026-08-21T10:01:00Z", &[], spec(), json!(null), &[], "NotReconciled - Created");
+    let later = "2026-08-21T10:01:00Z";
+    check_at(later, &[], spec(), json!(null), &[], "NotReconciled - Created");
+    check_at(later, &[], spec(), jobs("node:0,0,0,0,0"), &[], "NotReconciled - Created");
     let event = |name: &str, uid: &str| {
         json!({"metadata": {}, "reason": "TrainJobResourcesCreationFailed", "message": "why",
                "eventTime": "2026-08-21T10:00:02.000000Z",

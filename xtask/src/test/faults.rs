@@ -1,0 +1,23 @@
+//! What goes wrong around a server, on a real cluster of its own: its parts are killed, which no other
+//! test should meet. The local cluster's half runs with the workspace's tests.
+
+use std::process::Command;
+
+use crate::{cluster::TestCluster, shell};
+
+use super::behaviour::REAL;
+
+pub(super) fn run() -> anyhow::Result<()> {
+    shell::run(tests().arg("--no-run"))?;
+    let cluster = TestCluster::up("faults")?;
+    // One after the other: each kills what all others need.
+    let outcome = shell::run(
+        tests().args(["--", "--include-ignored", "--test-threads=1"]).env(REAL, cluster.folder()),
+    );
+    cluster.down()?;
+    outcome
+}
+
+fn tests() -> Command {
+    shell::cargo("test --quiet --package kubeflow-mcp-tests --test faults")
+}
