@@ -117,7 +117,7 @@ impl Asked {
             None => false,
             Some("status") if request.kind.has_status => true,
             Some(name) if request.kind.subresources.contains(&name) => {
-                return self.about_a_pod(kube, request, representation).await;
+                return self.about_a_part(kube, request, representation).await;
             }
             Some(_) => return Err(no_such_subresource(request)),
         };
@@ -146,8 +146,8 @@ impl Asked {
         Ok(render(request, representation, answer))
     }
 
-    /// Subresources other than the status, which only Pods have.
-    async fn about_a_pod(
+    /// Subresources other than the status.
+    async fn about_a_part(
         &self,
         kube: &LocalKube,
         request: &mut Request,
@@ -158,6 +158,7 @@ impl Asked {
                 let log = verbs::log(kube, request, &self.query).await?;
                 return Ok(stream_response("text/plain", log));
             }
+            ("POST", Some("token")) => verbs::token(kube, request, &self.body)?,
             ("POST", Some("binding")) => verbs::bind(kube, request, &self.body)?,
             ("POST", Some("eviction")) => verbs::evict(kube, request, &self.body).await?,
             _ => return Err(status::method_not_allowed()),

@@ -77,6 +77,9 @@ struct Cluster {
     admit: Vec<Admit>,
     pods: Option<PathBuf>,
     client: OnceLock<kube::Client>,
+    users: Arc<http::Users>,
+    /// The certificate of the authority that clients outside the process trust, as PEM.
+    authority: OnceLock<String>,
 }
 
 impl LocalKube {
@@ -92,6 +95,8 @@ impl LocalKube {
             admit: options.admit,
             pods: options.pods,
             client: OnceLock::new(),
+            users: Arc::default(),
+            authority: OnceLock::new(),
         }));
         kube.written(CRDS);
         for name in NAMESPACES {
@@ -135,11 +140,17 @@ impl LocalKube {
     /// certificates and the administrator's token.
     pub async fn listen(&self, dir: &Path) -> Result<Listener, ListenError> {
         let kube = self.clone();
-        http::listen(dir, move |user, request| {
+        let listener = http::listen(dir, self.0.users.clone(), move |user, request| {
             let kube = kube.clone();
             async move { kube.answer(user, request).await }
         })
-        .await
+        .await?;
+        let authority = listener.authority().to_owned();
+        if self.0.authority.set(authority).is_ok() {
+            // Namespaces that were there before are looked at again.
+            self.store().touch();
+        }
+        Ok(listener)
     }
 
     /// The cluster's own controllers; they stop when the future is dropped.
@@ -147,6 +158,7 @@ impl LocalKube {
         futures::join!(
             garbage::run(self),
             contents::run(self),
+            rbac::aggregation::run(self),
             expiry::run(self),
             quota::keep_status(self),
             scheduler::run(self.client()),
@@ -180,6 +192,15 @@ impl LocalKube {
 
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Who may speak to it from outside the process.
+    pub(crate) fn users(&self) -> &http::Users {
+        &self.0.users
+    }
+
+    pub(crate) fn authority(&self) -> Option<&str> {
+        self.0.authority.get().map(String::as_str)
     }
 
     pub(crate) fn kinds(&self) -> Arc<Kinds> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::{
     Api,
     api::{DeleteParams, PostParams},
@@ -45,6 +45,9 @@ async fn look(kube: &LocalKube, client: &Client) -> kube::Result<()> {
             end_namespace(kube, client, &namespace, name).await?;
         } else {
             default_service_account(kube, client, name).await?;
+            if let Some(authority) = kube.authority() {
+                trusted_authority(kube, client, name, authority).await?;
+            }
         }
     }
     for definition in kube.store().all(CRDS, None).into_iter().filter(|it| is_deleted(it)) {
@@ -132,7 +135,30 @@ async fn default_service_account(
     let mut account = ServiceAccount::default();
     account.metadata.name = Some("default".to_owned());
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
-    match api.create(&PostParams::default(), &account).await {
+    made(api.create(&PostParams::default(), &account).await)
+}
+
+/// What Pods need to trust the API server, in every namespace.
+async fn trusted_authority(
+    kube: &LocalKube,
+    client: &Client,
+    namespace: &str,
+    authority: &str,
+) -> kube::Result<()> {
+    const NAME: &str = "kube-root-ca.crt";
+    let key = Key { namespace: namespace.into(), name: NAME.into() };
+    if kube.store().get("configmaps", &key).is_some() {
+        return Ok(());
+    }
+    let mut trusted = ConfigMap::default();
+    trusted.metadata.name = Some(NAME.to_owned());
+    trusted.data = Some([("ca.crt".to_owned(), authority.to_owned())].into());
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    made(api.create(&PostParams::default(), &trusted).await)
+}
+
+fn made<K>(result: kube::Result<K>) -> kube::Result<()> {
+    match result {
         // Another may have made it, or the namespace may just be going.
         Err(kube::Error::Api(status)) if [403, 404, 409].contains(&status.code) => Ok(()),
         result => result.map(|_| ()),

@@ -2,10 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::kinds::{Kind, Kinds};
+use crate::kinds::{Form, Kind, Kinds};
 
-const STORED: [&str; 8] =
-    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const STORED: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+/// Of custom resources, in the order of the server that serves them.
+const CUSTOM: &[&str] =
+    &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
+/// Namespaces are deleted one at a time.
+const NAMESPACES: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 
 /// `/api` and `/apis`, aggregated.
 pub(crate) fn aggregated(kinds: &Kinds, core: bool) -> Value {
@@ -101,7 +108,12 @@ fn names(kind: &Kind, resource: &mut Value) {
 }
 
 fn verbs(kind: &Kind) -> &'static [&'static str] {
-    if kind.stored { &STORED } else { &["create"] }
+    match kind.form {
+        _ if !kind.stored => &["create"],
+        Form::Custom { .. } => CUSTOM,
+        Form::BuiltIn { .. } if kind.resource == "namespaces" => NAMESPACES,
+        Form::BuiltIn { .. } => STORED,
+    }
 }
 
 fn subresources(kind: &Kind) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {

@@ -3,13 +3,13 @@
 #[cfg_attr(not(feature = "kubelet-program"), allow(dead_code))]
 pub(crate) mod connections;
 mod credentials;
+mod users;
 
 use std::{
-    collections::HashMap,
     io,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -17,13 +17,13 @@ use http::{Request, Response, header};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use kube::core::Status;
-use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::credentials::AUTHORITY;
 use self::credentials::Credentials;
+pub(crate) use self::{credentials::random_token, users::Users};
 use crate::{UserInfo, rbac, status};
 
 /// As much as the API server takes in one request.
@@ -55,35 +55,18 @@ impl Listener {
     /// A token for a further user, good while the listener lives. Their roles say what they may do.
     pub fn token(&self, user: UserInfo) -> String {
         let token = credentials::random_token();
-        self.users.add(&token, user);
+        self.users.add(&token, user, None);
         token
+    }
+
+    /// The certificate of the authority that clients trust, as PEM.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// A kubeconfig, as YAML, for whoever holds the token.
     pub fn kubeconfig_for(&self, token: &str) -> String {
         credentials::kubeconfig(self.addr, &self.authority, token)
-    }
-}
-
-/// Who each token stands for. Tokens are looked up by their digests, so that neither memory nor the
-/// time of a look-up tells anything of them.
-#[derive(Default)]
-struct Users(Mutex<HashMap<[u8; 32], UserInfo>>);
-
-impl Users {
-    fn add(&self, token: &str, user: UserInfo) {
-        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        users.insert(Sha256::digest(token).into(), user);
-    }
-
-    fn of<B>(&self, request: &Request<B>) -> Option<UserInfo> {
-        let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = header.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let digest: [u8; 32] = Sha256::digest(token.trim()).into();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned()
     }
 }
 
@@ -98,7 +81,11 @@ pub fn administrator() -> UserInfo {
 
 /// Serves `answer` on loopback, on the port of the last time if it is free. Certificates and the
 /// administrator's token live in `dir`, which only the user can read, and outlast a restart.
-pub async fn listen<A, F, B>(dir: &Path, answer: A) -> Result<Listener, ListenError>
+pub(crate) async fn listen<A, F, B>(
+    dir: &Path,
+    users: Arc<Users>,
+    answer: A,
+) -> Result<Listener, ListenError>
 where
     A: Fn(UserInfo, Request<Bytes>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
@@ -111,8 +98,7 @@ where
     let addr = listener.local_addr().map_err(ListenError::Bind)?;
     credentials::remember_port(dir, addr.port())?;
 
-    let users = Arc::new(Users::default());
-    users.add(&credentials.token, administrator());
+    users.add(&credentials.token, administrator(), None);
     let stopping = CancellationToken::new();
     let of_users = users.clone();
     let answer = move |request: Request<Incoming>| {

@@ -17,6 +17,8 @@ enum Form {
     Text,
     Bytes,
     Flag,
+    /// A flag that is off unless it is set.
+    Switch,
     Number,
     Message(&'static Message),
     /// A map from names to one of the above.
@@ -40,9 +42,21 @@ const METADATA: &Message = &[
     (6, "resourceVersion", Form::Text),
     (7, "generation", Form::Ignored),
     (8, "creationTimestamp", Form::Ignored),
+    (9, "deletionTimestamp", Form::Ignored),
+    (10, "deletionGracePeriodSeconds", Form::Ignored),
     (11, "labels", Form::Map(&Form::Text)),
     (12, "annotations", Form::Map(&Form::Text)),
+    (13, "ownerReferences", Form::List(&Form::Message(OWNER))),
     (14, "finalizers", Form::List(&Form::Text)),
+    (17, "managedFields", Form::Ignored),
+];
+const OWNER: &Message = &[
+    (1, "kind", Form::Text),
+    (3, "name", Form::Text),
+    (4, "uid", Form::Text),
+    (5, "apiVersion", Form::Text),
+    (6, "controller", Form::Flag),
+    (7, "blockOwnerDeletion", Form::Flag),
 ];
 const RESOURCE: &Message = &[
     (1, "namespace", Form::Text),
@@ -103,6 +117,51 @@ const BINDING: &Message = &[
     (2, "subjects", Form::List(&Form::Message(SUBJECT))),
     (3, "roleRef", Form::Message(ROLE)),
 ];
+const CONTAINER: &Message = &[
+    (1, "name", Form::Text),
+    (2, "image", Form::Text),
+    (3, "command", Form::List(&Form::Text)),
+    (4, "args", Form::List(&Form::Text)),
+    (5, "workingDir", Form::Text),
+    (8, "resources", Form::Message(RESOURCES)),
+    (13, "terminationMessagePath", Form::Text),
+    (14, "imagePullPolicy", Form::Text),
+    (16, "stdin", Form::Switch),
+    (17, "stdinOnce", Form::Switch),
+    (18, "tty", Form::Switch),
+    (20, "terminationMessagePolicy", Form::Text),
+];
+const RESOURCES: &Message =
+    &[(1, "limits", Form::Map(&Form::Wrapped)), (2, "requests", Form::Map(&Form::Wrapped))];
+const POD: &Message = &[
+    (2, "containers", Form::List(&Form::Message(CONTAINER))),
+    (3, "restartPolicy", Form::Text),
+    (4, "terminationGracePeriodSeconds", Form::Number),
+    (6, "dnsPolicy", Form::Text),
+    (7, "nodeSelector", Form::Map(&Form::Text)),
+    (8, "serviceAccountName", Form::Text),
+    (9, "serviceAccount", Form::Text),
+    (10, "nodeName", Form::Text),
+    (11, "hostNetwork", Form::Switch),
+    (12, "hostPID", Form::Switch),
+    (13, "hostIPC", Form::Switch),
+    (16, "hostname", Form::Text),
+    (17, "subdomain", Form::Text),
+    (19, "schedulerName", Form::Text),
+    (24, "priorityClassName", Form::Text),
+];
+const TEMPLATE: &Message = &[OBJECT, (2, "spec", Form::Message(POD))];
+const JOB_SPEC: &Message = &[
+    (1, "parallelism", Form::Number),
+    (2, "completions", Form::Number),
+    (3, "activeDeadlineSeconds", Form::Number),
+    (6, "template", Form::Message(TEMPLATE)),
+    (7, "backoffLimit", Form::Number),
+    (8, "ttlSecondsAfterFinished", Form::Number),
+    (9, "completionMode", Form::Text),
+    (10, "suspend", Form::Flag),
+];
+const JOB: &Message = &[OBJECT, (2, "spec", Form::Message(JOB_SPEC)), (3, "status", Form::Ignored)];
 const PRIORITY_CLASS: &Message = &[
     OBJECT,
     (2, "value", Form::Number),
@@ -117,6 +176,25 @@ const RULES_REVIEW: &Message = &[
     (2, "spec", Form::Message(&[(1, "namespace", Form::Text)])),
     (3, "status", Form::Ignored),
 ];
+const TOKEN_REQUEST: &Message = &[
+    OBJECT,
+    (
+        2,
+        "spec",
+        Form::Message(&[
+            (1, "audiences", Form::List(&Form::Text)),
+            (3, "boundObjectRef", Form::Message(BOUND)),
+            (4, "expirationSeconds", Form::Number),
+        ]),
+    ),
+    (3, "status", Form::Ignored),
+];
+const BOUND: &Message = &[
+    (1, "kind", Form::Text),
+    (2, "apiVersion", Form::Text),
+    (3, "name", Form::Text),
+    (4, "uid", Form::Text),
+];
 const SELF_REVIEW: &Message = &[OBJECT, (2, "status", Form::Ignored)];
 
 fn message(kind: &str) -> Option<&'static Message> {
@@ -128,10 +206,12 @@ fn message(kind: &str) -> Option<&'static Message> {
         "ResourceQuota" => RESOURCE_QUOTA,
         "Role" | "ClusterRole" => ROLES,
         "RoleBinding" | "ClusterRoleBinding" => BINDING,
+        "Job" => JOB,
         "PriorityClass" => PRIORITY_CLASS,
         "SelfSubjectAccessReview" | "SubjectAccessReview" | "LocalSubjectAccessReview" => REVIEW,
         "SelfSubjectRulesReview" => RULES_REVIEW,
         "SelfSubjectReview" => SELF_REVIEW,
+        "TokenRequest" => TOKEN_REQUEST,
         _ => return None,
     })
 }
@@ -205,7 +285,7 @@ fn fields(mut bytes: &[u8], message: &Message) -> Result<Value, Option<u64>> {
             form => {
                 let value = value(*form, amount, content)?;
                 // Go writes its zero values too, which JSON leaves out.
-                if value != "" {
+                if value != "" && !(matches!(form, Form::Switch) && value == false) {
                     object.insert((*name).to_owned(), value);
                 }
             }
@@ -218,7 +298,7 @@ fn value(form: Form, amount: u64, content: &[u8]) -> Result<Value, Option<u64>> 
     Ok(match form {
         Form::Text => str::from_utf8(content).map_err(|_| None)?.into(),
         Form::Bytes => BASE64_STANDARD.encode(content).into(),
-        Form::Flag => (amount != 0).into(),
+        Form::Flag | Form::Switch => (amount != 0).into(),
         Form::Number => amount.cast_signed().into(),
         Form::Message(message) => fields(content, message)?,
         Form::Wrapped => fields(content, &[(1, "string", Form::Text)])?["string"].take(),

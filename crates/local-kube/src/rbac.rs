@@ -1,5 +1,6 @@
 //! Who may do what: Roles, ClusterRoles and their bindings.
 
+pub(crate) mod aggregation;
 mod bootstrap;
 mod escalation;
 mod impersonation;

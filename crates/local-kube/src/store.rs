@@ -116,6 +116,11 @@ impl Store {
         page.map(|page| page.items).unwrap_or_default()
     }
 
+    /// Has everybody who waits for a write look again.
+    pub(crate) fn touch(&self) {
+        self.version.send_modify(|_| ());
+    }
+
     /// What was written after `since`, oldest first, at most `limit`; `None` when that is forgotten.
     pub(crate) fn changes(&self, resource: &str, since: u64, limit: usize) -> Option<Vec<Change>> {
         let mut inner = self.lock();

@@ -3,6 +3,7 @@
 mod age;
 mod columns;
 mod json_path;
+mod pods;
 
 use serde_json::{Value, json};
 

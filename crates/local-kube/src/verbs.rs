@@ -5,6 +5,7 @@ mod delete;
 mod form;
 mod pods;
 mod read;
+mod tokens;
 mod update;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(crate) use self::{
     delete::{delete, delete_collection},
     pods::{bind, evict, log},
     read::{get, list, version},
+    tokens::token,
     update::{apply_patch, update},
 };
 use crate::{

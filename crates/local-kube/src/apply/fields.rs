@@ -39,14 +39,25 @@ impl Fields {
         shape: Shape<'_>,
         path: &mut Vec<&'v str>,
     ) -> Result<Self, String> {
+        Self::set(value, shape, path, false)
+    }
+
+    /// `new` values were not there before, and are set with everything below them.
+    fn set<'v>(
+        value: &'v Value,
+        shape: Shape<'_>,
+        path: &mut Vec<&'v str>,
+        new: bool,
+    ) -> Result<Self, String> {
         let mut fields = Self::default();
         match value {
             Value::Object(object) if !object.is_empty() && !shape.is_atomic_map(path) => {
                 for (name, value) in object {
                     path.push(name);
-                    let mut field = Self::of(value, shape.field(name), path)?;
+                    let mut field = Self::set(value, shape.field(name), path, new)?;
+                    let standing = is_standing(shape, path);
                     path.pop();
-                    field.own |= !declares(shape, path, name);
+                    field.own |= if new { !standing } else { !declares(shape, path, name) };
                     fields.below.insert(format!("f:{name}"), field);
                 }
             }
@@ -57,7 +68,7 @@ impl Fields {
                         let edge = edge(item, &kind, shape).ok_or_else(|| {
                             format!(".{}: element {index}: associative list with keys has an element that omits key field", path.join("."))
                         })?;
-                        let mut field = Self::of(item, shape.item(), path)?;
+                        let mut field = Self::set(item, shape.item(), path, new)?;
                         field.own = true;
                         if fields.below.insert(edge.clone(), field).is_some() {
                             let mut shown = String::new();
@@ -186,6 +197,24 @@ fn declares(shape: Shape<'_>, path: &[&str], name: &str) -> bool {
     }
 }
 
+/// Whether every object has the field at `path`, so that nobody sets it: in Go it is no pointer.
+fn is_standing(shape: Shape<'_>, path: &[&str]) -> bool {
+    const STANDING: [&[&str]; 8] = [
+        &["metadata"],
+        &["spec"],
+        &["status"],
+        &["spec", "containers"],
+        &["spec", "template"],
+        &["spec", "template", "metadata"],
+        &["spec", "template", "spec"],
+        &["spec", "template", "spec", "containers"],
+    ];
+    match shape {
+        Shape::BuiltIn => STANDING.contains(&path),
+        Shape::Custom(_) => path == ["metadata"],
+    }
+}
+
 /// The name of the edge to an item of a list that is not atomic.
 pub(super) fn edge(item: &Value, kind: &ListKind, shape: Shape<'_>) -> Option<String> {
     match kind {
@@ -272,10 +301,10 @@ fn difference<'v>(
             // What has no keys to be told apart by is owned as a whole.
             let whole = |_| Fields { own: true, below: BTreeMap::new() };
             if !old.is_null() {
-                *removed = Fields::of(old, shape, path).unwrap_or_else(whole);
+                *removed = Fields::set(old, shape, path, true).unwrap_or_else(whole);
             }
             if !new.is_null() {
-                *changed = Fields::of(new, shape, path).unwrap_or_else(whole);
+                *changed = Fields::set(new, shape, path, true).unwrap_or_else(whole);
                 *removed = removed.without(changed);
             }
             return;
@@ -287,8 +316,8 @@ fn difference<'v>(
             Some(name) => shape.field(name),
             None => shape.item(),
         };
-        let own = name.is_none_or(|name| !declares(shape, path, name));
         path.extend(name);
+        let own = name.is_none() || !is_standing(shape, path);
         let null = &Value::Null;
         difference(before.unwrap_or(null), after.unwrap_or(null), below, path, &mut now, &mut gone);
         if name.is_some() {

@@ -34,6 +34,7 @@ pub fn default(resource: &str, object: &mut Value) {
 pub fn generate(resource: &str, object: &mut Value) {
     match resource {
         "pods" => {
+            admitted_pod(&mut object["spec"]);
             let class = quality_of_service(&object["spec"]);
             object["status"]["qosClass"] = class.into();
         }
@@ -83,6 +84,33 @@ fn pod_spec(spec: &mut Value) {
         items(spec, field).for_each(container);
     }
     items(spec, "volumes").for_each(volume);
+}
+
+/// What the API server's own admission gives a new Pod.
+fn admitted_pod(spec: &mut Value) {
+    let account = match (text(spec, "serviceAccountName"), text(spec, "serviceAccount")) {
+        ("", "") => "default".to_owned(),
+        ("", account) | (account, _) => account.to_owned(),
+    };
+    set(spec, "serviceAccountName", account.clone());
+    set(spec, "serviceAccount", account);
+    if text(spec, "priorityClassName").is_empty() {
+        set(spec, "priority", 0);
+        set(spec, "preemptionPolicy", "PreemptLowerPriority");
+    }
+    let tolerated = super::list(spec, "tolerations").to_vec();
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covers = |it: &Value| {
+            ["", key].contains(&text(it, "key")) && ["", "NoExecute"].contains(&text(it, "effect"))
+        };
+        if !tolerated.iter().any(covers) {
+            set(spec, "tolerations", json!([]));
+            let added = json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
+            if let Some(tolerations) = spec["tolerations"].as_array_mut() {
+                tolerations.push(added);
+            }
+        }
+    }
 }
 
 fn container(container: &mut Value) {

@@ -23,7 +23,7 @@ fn a_pod_gets_what_the_kubelet_relies_on() {
     quantities_as_strings(&mut pod);
     default("pods", &mut pod);
     generate("pods", &mut pod);
-    expect![[r#"{"spec":{"containers":[{"image":"x","imagePullPolicy":"Always","name":"a","ports":[{"containerPort":80,"protocol":"TCP"}],"resources":{"limits":{"cpu":"1"},"requests":{"cpu":"1"}},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}],"dnsPolicy":"ClusterFirst","enableServiceLinks":true,"restartPolicy":"Always","schedulerName":"default-scheduler","securityContext":{},"terminationGracePeriodSeconds":30,"volumes":[{"emptyDir":{},"name":"v"}]},"status":{"qosClass":"Burstable"}}"#]].assert_eq(&pod.to_string());
+    expect![[r#"{"spec":{"containers":[{"image":"x","imagePullPolicy":"Always","name":"a","ports":[{"containerPort":80,"protocol":"TCP"}],"resources":{"limits":{"cpu":"1"},"requests":{"cpu":"1"}},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}],"dnsPolicy":"ClusterFirst","enableServiceLinks":true,"preemptionPolicy":"PreemptLowerPriority","priority":0,"restartPolicy":"Always","schedulerName":"default-scheduler","securityContext":{},"serviceAccount":"default","serviceAccountName":"default","terminationGracePeriodSeconds":30,"tolerations":[{"effect":"NoExecute","key":"node.kubernetes.io/not-ready","operator":"Exists","tolerationSeconds":300},{"effect":"NoExecute","key":"node.kubernetes.io/unreachable","operator":"Exists","tolerationSeconds":300}],"volumes":[{"emptyDir":{},"name":"v"}]},"status":{"qosClass":"Burstable"}}"#]].assert_eq(&pod.to_string());
     assert!(validate("pods", &pod).is_empty());
     let again = pod.clone();
     default("pods", &mut pod);

@@ -19,6 +19,10 @@ pub fn validate(resource: &str, object: &Value) -> Vec<StatusCause> {
         "services" => service(spec, &mut causes),
         "configmaps" | "secrets" => data(object, &mut causes),
         "persistentvolumeclaims" => claim(spec, &mut causes),
+        "limitranges" => {
+            let why = "the local cluster does not keep the limits of a LimitRange";
+            causes.push(cause::forbidden("spec", why));
+        }
         "resourcequotas" => quota(spec, &mut causes),
         "roles.rbac.authorization.k8s.io" => rules(object, true, &mut causes),
         "clusterroles.rbac.authorization.k8s.io" => rules(object, false, &mut causes),

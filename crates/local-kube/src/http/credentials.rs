@@ -85,7 +85,7 @@ impl Credentials {
 }
 
 /// 244 random bits.
-pub(super) fn random_token() -> String {
+pub(crate) fn random_token() -> String {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }
 

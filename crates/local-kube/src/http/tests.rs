@@ -9,6 +9,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use std::sync::Arc;
+
 use super::*;
 
 /// Answers with who asks, what path and how long a body; never ends on `/watch`.
@@ -42,7 +44,7 @@ async fn get(kubeconfig: &str, path: &str) -> kube::Result<String> {
 #[tokio::test]
 async fn each_token_is_its_user_and_others_are_nobody() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = listen(dir.path(), echo).await.unwrap();
+    let listener = listen(dir.path(), Arc::default(), echo).await.unwrap();
     assert!(listener.addr.ip().is_loopback());
     assert_eq!(get(&listener.kubeconfig, "/api").await.unwrap(), "kubernetes-admin /api 0\n");
 
@@ -58,14 +60,14 @@ async fn each_token_is_its_user_and_others_are_nobody() {
 #[tokio::test]
 async fn a_restart_keeps_certificates_token_and_port() {
     let dir = tempfile::tempdir().unwrap();
-    let first = listen(dir.path(), echo).await.unwrap();
+    let first = listen(dir.path(), Arc::default(), echo).await.unwrap();
     let (kubeconfig, addr) = (first.kubeconfig.clone(), first.addr);
     drop(first);
     // The port is free once the accepting task has ended.
     while tokio::net::TcpStream::connect(addr).await.is_ok() {
         tokio::task::yield_now().await;
     }
-    let second = listen(dir.path(), echo).await.unwrap();
+    let second = listen(dir.path(), Arc::default(), echo).await.unwrap();
     assert_eq!(second.kubeconfig, kubeconfig);
     assert!(get(&kubeconfig, "/").await.is_ok());
     for file in ["token", "tls.key", "ca.crt"] {
@@ -77,7 +79,7 @@ async fn a_restart_keeps_certificates_token_and_port() {
 #[tokio::test]
 async fn a_watch_arrives_before_it_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = listen(dir.path(), echo).await.unwrap();
+    let listener = listen(dir.path(), Arc::default(), echo).await.unwrap();
     let request = Request::get("/watch").body(Vec::new()).unwrap();
     let lines = client(&listener.kubeconfig).await.request_stream(request).await.unwrap();
     let mut first = [0; 17];
@@ -88,7 +90,7 @@ async fn a_watch_arrives_before_it_ends() {
 #[tokio::test]
 async fn too_large_a_body_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = listen(dir.path(), echo).await.unwrap();
+    let listener = listen(dir.path(), Arc::default(), echo).await.unwrap();
     let request = Request::post("/api").body(vec![b'x'; MOST_BYTES + 1]).unwrap();
     let refused = client(&listener.kubeconfig).await.request_text(request).await.unwrap_err();
     let kube::Error::Api(status) = refused else { panic!("{refused}") };
@@ -98,7 +100,7 @@ async fn too_large_a_body_is_refused() {
 #[tokio::test]
 async fn without_tls_there_is_no_answer() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = listen(dir.path(), echo).await.unwrap();
+    let listener = listen(dir.path(), Arc::default(), echo).await.unwrap();
     let mut stream = TcpStream::connect(listener.addr).await.unwrap();
     stream.write_all(b"GET /api HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();

@@ -36,7 +36,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         of::<core::Service>("service", &["svc"]).namespaced().status().all(),
         of::<core::ConfigMap>("configmap", &["cm"]).namespaced(),
         of::<core::Secret>("secret", &[]).namespaced().select(&["type"]),
-        of::<core::ServiceAccount>("serviceaccount", &["sa"]).namespaced(),
+        of::<core::ServiceAccount>("serviceaccount", &["sa"]).namespaced().with(&["token"]),
         of::<core::Event>("event", &["ev"]).namespaced().select(&[
             "involvedObject.kind",
             "involvedObject.namespace",
@@ -51,6 +51,7 @@ pub(super) fn kinds() -> Vec<Kind> {
             "type",
         ]),
         of::<core::PersistentVolumeClaim>("persistentvolumeclaim", &["pvc"]).namespaced().status(),
+        of::<core::LimitRange>("limitrange", &["limits"]).namespaced(),
         of::<core::ResourceQuota>("resourcequota", &["quota"]).namespaced().status(),
         of::<batch::Job>("job", &[]).namespaced().status().all().select(&["status.successful"]),
         of::<rbac::Role>("role", &[]).namespaced(),
@@ -69,6 +70,7 @@ pub(super) fn kinds() -> Vec<Kind> {
             .namespaced()
             .review(),
         of::<authentication::SelfSubjectReview>("selfsubjectreview", &[]).review(),
+        of::<authentication::TokenReview>("tokenreview", &[]).review(),
     ]
 }
 

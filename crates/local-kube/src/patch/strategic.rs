@@ -52,16 +52,26 @@ fn merge<'p>(
             delete_from(object, list, change);
         } else if !name.starts_with('$') {
             path.push(name);
+            let before = object.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
             change_field(object, name, change, path)?;
+            let wished = patch.get(&format!("{ORDER}{name}")).and_then(Value::as_array);
+            if let (Some(Value::Array(items)), Value::Array(changes)) =
+                (object.get_mut(name), change)
+            {
+                arrange(items, &before, wished.unwrap_or(changes), &lists::strategic(path));
+            }
             path.pop();
         }
     }
-    // Orders come last, when all that they speak of is in place.
+    // Orders of lists that are not changed otherwise.
     for (name, order) in patch {
-        if let (Some(list), Value::Array(order)) = (name.strip_prefix(ORDER), order) {
+        if let (Some(list), Value::Array(order)) = (name.strip_prefix(ORDER), order)
+            && !patch.contains_key(list)
+        {
             path.push(list);
             if let Some(Value::Array(items)) = object.get_mut(list) {
-                arrange(items, order, &lists::strategic(path));
+                let before = items.clone();
+                arrange(items, &before, order, &lists::strategic(path));
             }
             path.pop();
         }
@@ -153,15 +163,33 @@ fn delete_from(object: &mut Map<String, Value>, list: &str, gone: &Value) {
     }
 }
 
-/// Puts the named items into the given order, before those that it does not name.
-fn arrange(items: &mut [Value], order: &[Value], kind: &ListKind) {
-    let place = |item: &Value| {
-        order.iter().position(|wanted| match kind {
-            ListKind::Map(keys) => keys.iter().all(|key| item.get(key) == wanted.get(key)),
-            _ => item == wanted,
+/// Puts the items that a patch names into its order. The others stand among them before the first
+/// one that they stood before in the list as it was.
+fn arrange(items: &mut Vec<Value>, before: &[Value], order: &[Value], kind: &ListKind) {
+    let place = |list: &[Value], item: &Value| {
+        list.iter().position(|other| match kind {
+            ListKind::Map(keys) => keys.iter().all(|key| item.get(key) == other.get(key)),
+            _ => item == other,
         })
     };
-    items.sort_by_key(|item| place(item).unwrap_or(usize::MAX));
+    if *kind == ListKind::Atomic {
+        return;
+    }
+    let (mut named, others): (Vec<Value>, Vec<Value>) =
+        items.drain(..).partition(|item| place(order, item).is_some());
+    named.sort_by_key(|item| place(order, item));
+    let mut others = others.into_iter().peekable();
+    for item in named {
+        let after = |other: &Value| match (place(before, other), place(before, &item)) {
+            (Some(other), Some(item)) => other < item,
+            _ => false,
+        };
+        while let Some(other) = others.next_if(after) {
+            items.push(other);
+        }
+        items.push(item);
+    }
+    items.extend(others);
 }
 
 fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {
@@ -191,7 +219,7 @@ mod tests {
                 {"name": "b", "$patch": "delete"},
                 {"name": "c", "image": "z"}]}}),
             json!({"spec": {"containers": [
-                {"name": "a", "image": "x", "env": [{"name": "ONE", "value": "1"}, {"name": "TWO", "value": "2"}], "args": ["new"]},
+                {"name": "a", "image": "x", "env": [{"name": "TWO", "value": "2"}, {"name": "ONE", "value": "1"}], "args": ["new"]},
                 {"name": "c", "image": "z"}]}}),
         );
     }

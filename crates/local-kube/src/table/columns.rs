@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{json_path, since};
+use super::{json_path, pods, since};
 use crate::kinds::{Form, Kind};
 
 pub(super) struct Column {
@@ -73,6 +73,13 @@ pub(super) fn columns(kind: &Kind) -> Vec<Column> {
             of("Roles", |_| "<none>".into()),
             age(),
             path("Version", ".status.nodeInfo.kubeletVersion"),
+            wide(of("Internal-IP", |it| node_address(it, "InternalIP"))),
+            wide(of("External-IP", |it| node_address(it, "ExternalIP"))),
+            wide(of("OS-Image", |it| or(&it["status"]["nodeInfo"]["osImage"], "<unknown>"))),
+            wide(of("Kernel-Version", node_kernel)),
+            wide(of("Container-Runtime", |it| {
+                or(&it["status"]["nodeInfo"]["containerRuntimeVersion"], "<unknown>")
+            })),
         ],
         "services" => vec![
             of("Type", |it| or(&it["spec"]["type"], "ClusterIP")),
@@ -80,6 +87,7 @@ pub(super) fn columns(kind: &Kind) -> Vec<Column> {
             of("External-IP", |_| "<none>".into()),
             of("Port(s)", service_ports),
             age(),
+            wide(of("Selector", |it| labels(&it["spec"]["selector"]))),
         ],
         "configmaps" => vec![of("Data", |it| entries(&[&it["data"], &it["binaryData"]])), age()],
         "secrets" => {
@@ -92,16 +100,24 @@ pub(super) fn columns(kind: &Kind) -> Vec<Column> {
             path("Capacity", ".status.capacity.storage"),
             of("Access Modes", |it| access_modes(&it["status"]["accessModes"])),
             path("StorageClass", ".spec.storageClassName"),
+            attributes_class(),
             age(),
+            wide(path("VolumeMode", ".spec.volumeMode")),
         ],
         "persistentvolumes" => vec![
             path("Capacity", ".spec.capacity.storage"),
             of("Access Modes", |it| access_modes(&it["spec"]["accessModes"])),
             path("Reclaim Policy", ".spec.persistentVolumeReclaimPolicy"),
             path("Status", ".status.phase"),
-            path("Claim", ".spec.claimRef.name"),
+            of("Claim", |it| match &it["spec"]["claimRef"] {
+                Value::Null => "".into(),
+                claim => format!("{}/{}", text(&claim["namespace"]), text(&claim["name"])).into(),
+            }),
             path("StorageClass", ".spec.storageClassName"),
+            attributes_class(),
+            path("Reason", ".status.reason"),
             age(),
+            wide(path("VolumeMode", ".spec.volumeMode")),
         ],
         "resourcequotas" => {
             vec![of("Request", |it| quota(it, false)), of("Limit", |it| quota(it, true)), age()]
@@ -111,7 +127,13 @@ pub(super) fn columns(kind: &Kind) -> Vec<Column> {
             let role = |it: &Value| {
                 format!("{}/{}", text(&it["roleRef"]["kind"]), text(&it["roleRef"]["name"])).into()
             };
-            vec![of("Role", role), age()]
+            vec![
+                of("Role", role),
+                age(),
+                wide(of("Users", |it| subjects(it, "User"))),
+                wide(of("Groups", |it| subjects(it, "Group"))),
+                wide(of("ServiceAccounts", |it| subjects(it, "ServiceAccount"))),
+            ]
         }
         "roles.rbac.authorization.k8s.io"
         | "clusterroles.rbac.authorization.k8s.io"
@@ -123,6 +145,7 @@ pub(super) fn columns(kind: &Kind) -> Vec<Column> {
             path("Provisioner", ".provisioner"),
             path("ReclaimPolicy", ".reclaimPolicy"),
             path("VolumeBindingMode", ".volumeBindingMode"),
+            of("AllowVolumeExpansion", |it| (it["allowVolumeExpansion"] == true).into()),
             age(),
         ],
         "priorityclasses.scheduling.k8s.io" => {
@@ -130,6 +153,7 @@ pub(super) fn columns(kind: &Kind) -> Vec<Column> {
                 path("Value", ".value"),
                 of("Global-Default", |it| (it["globalDefault"] == true).into()),
                 age(),
+                of("PreemptionPolicy", |it| or(&it["preemptionPolicy"], "")),
             ]
         }
         _ => vec![age()],
@@ -166,70 +190,49 @@ fn custom(column: &Value) -> Column {
 
 fn pods() -> Vec<Column> {
     vec![
-        of("Ready", |it| {
-            let ready = containers(it).filter(|one| one["ready"] == true).count();
-            format!("{ready}/{}", it["spec"]["containers"].as_array().map_or(0, Vec::len)).into()
-        }),
-        of("Status", |it| pod_status(it).into()),
-        of("Restarts", |it| {
-            containers(it)
-                .filter_map(|one| one["restartCount"].as_u64())
-                .sum::<u64>()
-                .to_string()
-                .into()
-        }),
+        of("Ready", pods::ready),
+        of("Status", pods::status),
+        of("Restarts", pods::restarts),
         age(),
         wide(of("IP", |it| or(&it["status"]["podIP"], "<none>"))),
         wide(of("Node", |it| or(&it["spec"]["nodeName"], "<none>"))),
+        wide(of("Nominated Node", |it| or(&it["status"]["nominatedNodeName"], "<none>"))),
+        wide(of("Readiness Gates", pods::gates)),
     ]
 }
 
-fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
-    pod["status"]["containerStatuses"].as_array().into_iter().flatten()
-}
-
-/// The word that says most of a Pod's state: the reason of a container rather than the phase.
-fn pod_status(pod: &Value) -> String {
-    let status = &pod["status"];
-    if !pod["metadata"]["deletionTimestamp"].is_null() {
-        return "Terminating".to_owned();
-    }
-    let mut word = or(&status["reason"], text(&status["phase"]));
-    for (initial, field) in [(true, "initContainerStatuses"), (false, "containerStatuses")] {
-        for container in status[field].as_array().into_iter().flatten() {
-            let state = &container["state"];
-            let ended = &state["terminated"];
-            let reason = match (&state["waiting"]["reason"], &ended["reason"]) {
-                (Value::String(waiting), _) => waiting.clone(),
-                (_, Value::String(ended)) => ended.clone(),
-                _ if ended.is_object() => format!("ExitCode:{}", ended["exitCode"]),
-                _ => continue,
-            };
-            match initial {
-                true if ended["exitCode"] == 0 || reason == "PodInitializing" => {}
-                true => return format!("Init:{reason}"),
-                false => word = reason.into(),
-            }
-        }
-    }
-    text(&word).to_owned()
-}
-
 fn jobs() -> Vec<Column> {
+    fn containers(job: &Value, field: &str) -> Value {
+        let all = job["spec"]["template"]["spec"]["containers"].as_array().into_iter().flatten();
+        all.map(|it| text(&it[field])).collect::<Vec<_>>().join(",").into()
+    }
     vec![
         of("Status", |it| {
             let conditions = it["status"]["conditions"].as_array();
-            let is = |name: &str| {
-                conditions.is_some_and(|all| {
+            let is = |name: &str| match name {
+                "Terminating" => !it["metadata"]["deletionTimestamp"].is_null(),
+                name => conditions.is_some_and(|all| {
                     all.iter().any(|one| one["type"] == name && one["status"] == "True")
-                })
+                }),
             };
-            let states = ["Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet"];
+            let states = [
+                "Complete",
+                "Failed",
+                "Terminating",
+                "Suspended",
+                "FailureTarget",
+                "SuccessCriteriaMet",
+            ];
             states.into_iter().find(|state| is(state)).unwrap_or("Running").into()
         }),
         of("Completions", |it| {
-            let wanted = it["spec"]["completions"].as_u64().unwrap_or(1);
-            format!("{}/{wanted}", it["status"]["succeeded"].as_u64().unwrap_or(0)).into()
+            let succeeded = it["status"]["succeeded"].as_u64().unwrap_or(0);
+            match (it["spec"]["completions"].as_u64(), it["spec"]["parallelism"].as_u64()) {
+                (Some(wanted), _) => format!("{succeeded}/{wanted}"),
+                (None, Some(parallel)) if parallel > 1 => format!("{succeeded}/1 of {parallel}"),
+                (None, _) => format!("{succeeded}/1"),
+            }
+            .into()
         }),
         of("Duration", |it| {
             let time = |field: &str| it["status"][field].as_str()?.parse::<jiff::Timestamp>().ok();
@@ -242,26 +245,86 @@ fn jobs() -> Vec<Column> {
             }
         }),
         age(),
+        wide(of("Containers", |it| containers(it, "name"))),
+        wide(of("Images", |it| containers(it, "image"))),
+        wide(of("Selector", |it| labels(&it["spec"]["selector"]["matchLabels"]))),
     ]
 }
 
 fn events() -> Vec<Column> {
+    fn first(event: &Value) -> &Value {
+        let times = ["firstTimestamp", "eventTime"].map(|field| &event[field]);
+        times.into_iter().find(|it| !it.is_null()).unwrap_or(&Value::Null)
+    }
     vec![
         of("Last Seen", |it| {
-            let seen = ["lastTimestamp", "eventTime", "firstTimestamp"].map(|field| &it[field]);
-            let seen = seen.into_iter().find(|time| !time.is_null());
-            since(seen.unwrap_or(&it["metadata"]["creationTimestamp"])).into()
+            let last = [&it["series"]["lastObservedTime"], &it["lastTimestamp"], first(it)];
+            since(last.into_iter().find(|time| !time.is_null()).unwrap_or(&Value::Null)).into()
         }),
         path("Type", ".type"),
         path("Reason", ".reason"),
         of("Object", |it| {
             let about = &it["involvedObject"];
-            format!("{}/{}", text(&about["kind"]).to_lowercase(), text(&about["name"])).into()
+            let kind = text(&about["kind"]).to_lowercase();
+            match text(&about["name"]) {
+                "" => kind.into(),
+                name => format!("{kind}/{name}").into(),
+            }
         }),
-        path("Message", ".message"),
-        wide(path("Count", ".count")),
+        wide(of("Subobject", |it| or(&it["involvedObject"]["fieldPath"], ""))),
+        wide(of("Source", |it| {
+            let part =
+                |of: &Value, or: &Value| text(if text(of).is_empty() { or } else { of }).to_owned();
+            let component = part(&it["source"]["component"], &it["reportingComponent"]);
+            match part(&it["source"]["host"], &it["reportingInstance"]).as_str() {
+                "" => component.into(),
+                host => format!("{component}, {host}").into(),
+            }
+        })),
+        of("Message", |it| text(&it["message"]).trim().into()),
+        wide(of("First Seen", |it| since(first(it)).into())),
+        wide(of("Count", |it| {
+            let counts = [&it["series"]["count"], &it["count"]].map(|it| it.as_u64().unwrap_or(0));
+            counts.into_iter().find(|it| *it > 0).unwrap_or(1).into()
+        })),
         wide(of("Name", |it| it["metadata"]["name"].clone())),
     ]
+}
+
+fn attributes_class() -> Column {
+    of("VolumeAttributesClass", |it| or(&it["spec"]["volumeAttributesClassName"], "<unset>"))
+}
+
+/// Labels as a selector writes them.
+fn labels(labels: &Value) -> Value {
+    let all = labels.as_object().into_iter().flatten();
+    let all: Vec<String> = all.map(|(key, value)| format!("{key}={}", text(value))).collect();
+    if all.is_empty() { "<none>".into() } else { all.join(",").into() }
+}
+
+/// The subjects of a binding that are of this kind.
+fn subjects(binding: &Value, kind: &str) -> Value {
+    let all = binding["subjects"].as_array().into_iter().flatten();
+    let all = all.filter(|it| it["kind"] == kind).map(|it| match kind {
+        "ServiceAccount" => format!("{}/{}", text(&it["namespace"]), text(&it["name"])),
+        _ => text(&it["name"]).to_owned(),
+    });
+    all.collect::<Vec<_>>().join(", ").into()
+}
+
+fn node_address(node: &Value, kind: &str) -> Value {
+    let mut all = node["status"]["addresses"].as_array().into_iter().flatten();
+    let found = all.find(|it| it["type"] == kind);
+    or(found.map_or(&Value::Null, |it| &it["address"]), "<none>")
+}
+
+fn node_kernel(node: &Value) -> Value {
+    let info = &node["status"]["nodeInfo"];
+    let kernel = or(&info["kernelVersion"], "<unknown>");
+    match text(&info["architecture"]) {
+        "" => kernel,
+        architecture => format!("{} ({architecture})", text(&kernel)).into(),
+    }
 }
 
 fn node_status(node: &Value) -> Value {
@@ -312,13 +375,13 @@ fn entries(maps: &[&Value]) -> Value {
     count.into()
 }
 
-fn or(value: &Value, otherwise: &str) -> Value {
+pub(super) fn or(value: &Value, otherwise: &str) -> Value {
     match value.as_str() {
         None | Some("") => otherwise.into(),
         Some(text) => text.into(),
     }
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

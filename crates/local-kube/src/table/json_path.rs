@@ -17,6 +17,8 @@ pub(super) fn find<'v>(value: &'v Value, path: &str) -> Vec<&'v Value> {
 enum Step {
     Field(String),
     Index(i64),
+    /// From the first position up to the second.
+    Slice(Option<i64>, Option<i64>),
     All,
     /// The items whose field has the value.
     Where(String, Value),
@@ -52,6 +54,16 @@ fn bracket(inner: &str) -> Step {
     if let Ok(index) = inner.parse() {
         return Step::Index(index);
     }
+    if let Some((from, to)) = inner.split_once(':').filter(|_| !inner.starts_with('?')) {
+        let bound = |text: &str| match text.trim() {
+            "" => Some(None),
+            text => text.parse().ok().map(Some),
+        };
+        return match (bound(from), bound(to)) {
+            (Some(from), Some(to)) => Step::Slice(from, to),
+            _ => Step::Unknown,
+        };
+    }
     let Some(filter) = inner.strip_prefix("?(").and_then(|it| it.strip_suffix(')')) else {
         return Step::Field(quoted(inner));
     };
@@ -82,6 +94,16 @@ fn take<'v>(value: &'v Value, step: &Step) -> Vec<&'v Value> {
             };
             index.and_then(|it| value.get(it)).into_iter().collect()
         }
+        Step::Slice(from, to) => {
+            let length = value.as_array().map_or(0, Vec::len);
+            // Negative positions count from the end.
+            let position = |at: i64| match usize::try_from(at) {
+                Ok(at) => at.min(length),
+                Err(_) => length.saturating_sub(at.unsigned_abs() as usize),
+            };
+            let (from, to) = (from.map_or(0, position), to.map_or(length, position));
+            items().take(to).skip(from).collect()
+        }
         Step::All => items().collect(),
         Step::Where(field, wanted) => {
             items().filter(|item| find(item, field).first() == Some(&wanted)).collect()
@@ -103,7 +125,8 @@ mod tests {
         let first = |path| find(&object, path).first().map(ToString::to_string).unwrap_or_default();
         assert_eq!(first(".spec.size"), "3");
         assert_eq!(first(r#".status.conditions[?(@.type=="Ready")].status"#), r#""True""#);
-        assert_eq!(first(".status.conditions[-1:].type"), "");
+        assert_eq!(first(".status.conditions[-1:].type"), r#""Ready""#);
+        assert_eq!(find(&object, ".spec.list[:-1]").len(), 1);
         assert_eq!(first(".status.conditions[-1].type"), r#""Ready""#);
         assert_eq!(first(r".metadata.labels.a\.b/c"), r#""x""#);
         assert_eq!(first(".metadata.labels['a.b/c']"), r#""x""#);

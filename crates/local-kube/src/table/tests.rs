@@ -29,7 +29,9 @@ fn a_pod_shows_the_reason_of_its_container() {
         pod(json!({"running": {}})),
     ];
     let rows = rows(("v1", "Pod"), &[], &pods);
-    assert_eq!(rows[0], ["Name", "Ready", "Status", "Restarts", "Age", "IP", "Node"]);
+    let wide = ["IP", "Node", "Nominated Node", "Readiness Gates"];
+    assert_eq!(rows[0][..5], ["Name", "Ready", "Status", "Restarts", "Age"]);
+    assert_eq!(rows[0][5..], wide);
     let states: Vec<&Value> = rows[1..].iter().map(|row| &row[2]).collect();
     assert_eq!(states, ["CrashLoopBackOff", "ExitCode:3", "Running"]);
     assert_eq!((&rows[1][1], &rows[1][3], &rows[1][6]), (&json!("0/1"), &json!("2"), &json!("n")));

@@ -26,6 +26,9 @@ pub(crate) async fn create(kube: &LocalKube, request: &mut Request, body: &[u8])
 pub(crate) fn review(kube: &LocalKube, request: &Request, body: &[u8]) -> Result<Answer> {
     let object = super::read_body(request, body)?;
     let namespace = request.namespace.as_deref();
+    if request.kind.kind == "TokenReview" {
+        return Ok(Answer::Json(StatusCode::CREATED, super::tokens::review(kube, object)));
+    }
     match rbac::answer(&kube.grants(), &request.user, namespace, &object) {
         Some(review) => Ok(Answer::Json(StatusCode::CREATED, review?)),
         None => Err(status::method_not_allowed()),
@@ -64,10 +67,7 @@ pub(super) async fn create_object(
         let mut object = object.clone();
         object["metadata"]["name"] = name.as_str().into();
         check_namespace(kube, request, &name)?;
-        let mut object = prepare(kube, request, &name, object).await?;
-        if !applied {
-            request.record(&Value::Null, &mut object);
-        }
+        let object = prepare(kube, request, &name, object, applied).await?;
         let key = request.key(&name);
         let taken = kube.store().get(&kind.resource, &key).is_some();
         let written = match taken {
@@ -106,12 +106,17 @@ async fn prepare(
     request: &mut Request,
     name: &str,
     mut object: Value,
+    applied: bool,
 ) -> Result<Value> {
     let kind = request.kind.clone();
     if kind.has_status {
         metadata::remove(&mut object, "status");
     }
     let mut object = form::shape(request, object)?;
+    if !applied {
+        // What the server and admission add belongs to nobody.
+        request.record(&Value::Null, &mut object);
+    }
     metadata::begin(&kind, &mut object);
     first_state(&kind, &mut object);
     built_in::generate(&kind.resource, &mut object);

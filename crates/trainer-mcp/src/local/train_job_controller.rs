@@ -31,6 +31,8 @@ use crate::{
 
 /// The field manager under which the Trainer applies what it makes.
 const MANAGER: &str = "trainer";
+/// The program's name, under which it updates statuses.
+const PROGRAM: &str = "trainer-controller-manager";
 /// An event's message holds 1024 characters; the Trainer leaves some room.
 const LONGEST_REASON: usize = 950;
 
@@ -153,7 +155,7 @@ async fn write_status(
     let new = ours(status);
     if new != ours(&before) {
         let patch = Patch::Merge(&new);
-        let params = PatchParams { field_manager: Some(MANAGER.into()), ..Default::default() };
+        let params = PatchParams { field_manager: Some(PROGRAM.into()), ..Default::default() };
         jobs.patch_status(&job.name_any(), &params, &patch).await?;
     }
     Ok(())
