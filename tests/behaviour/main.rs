@@ -2,6 +2,8 @@
 //! real one whose folder `KUBEFLOW_MCP_TEST_CLUSTER` names, else on the local one.
 
 mod api;
+#[cfg(feature = "clients")]
+mod clients;
 mod conversation;
 mod rbac;
 mod tools;

@@ -31,7 +31,6 @@ const PARTS: &[Part] = &[
     Part { name: "features", about: "any subset of the features builds", run: features },
     Part { name: "workspace", about: "cargo test --workspace", run: workspace },
     Part { name: "conformance", about: "the official MCP suite", run: conformance::run },
-    Part { name: "kubectl", about: "kubectl against the local cluster", run: kubectl },
     Part {
         name: "behaviour",
         about: "one suite, on the local cluster and a real one",
@@ -102,14 +101,6 @@ fn features() -> anyhow::Result<()> {
         shell::run(&mut shell::cargo(&format!("check --quiet --package {subset}")))?;
     }
     Ok(())
-}
-
-fn kubectl() -> anyhow::Result<()> {
-    let kubectl = cluster::kubectl()?;
-    shell::run(
-        shell::cargo("test --quiet --package local-kube --features kubectl-tests --test kubectl")
-            .env("KUBECTL", kubectl),
-    )
 }
 
 fn lifetime() -> anyhow::Result<()> {

@@ -10,8 +10,8 @@ use crate::shell;
 const NODE_PACKAGES: &[&str] =
     &["node@22.23.3", "@modelcontextprotocol/conformance@0.2.0-alpha.12"];
 
-/// The client that users have: the MCP SDK for Python.
-const PYTHON_PACKAGES: &[&str] = &["mcp==2.3.0"];
+/// The clients that users have: the MCP SDK for Python, and Kubeflow's.
+const PYTHON_PACKAGES: &[&str] = &["mcp==2.3.0", "kubeflow==0.5.0"];
 
 /// Node with the MCP conformance suite: the program and the suite's entry file.
 pub(crate) fn conformance() -> anyhow::Result<(PathBuf, PathBuf)> {
@@ -29,7 +29,7 @@ pub(crate) fn conformance() -> anyhow::Result<(PathBuf, PathBuf)> {
     Ok((modules.join(".bin/node"), suite))
 }
 
-/// A folder of programs: `python` with the MCP SDK.
+/// A folder of programs: `python` with the SDKs.
 pub(crate) fn clients() -> anyhow::Result<PathBuf> {
     let folder = installed("python", PYTHON_PACKAGES, |folder| {
         shell::run(shell::command("python3").args(["-m", "venv"]).arg(folder))?;

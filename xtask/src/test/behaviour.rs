@@ -9,13 +9,16 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::{cluster::TestCluster, shell};
+use crate::{
+    cluster::{self, TestCluster},
+    shell, toolbox,
+};
 
 /// Names the real cluster's folder to the suite.
 pub(super) const REAL: &str = "KUBEFLOW_MCP_TEST_CLUSTER";
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    shell::run(suite().arg("--no-run"))?;
+    shell::run(suite()?.arg("--no-run"))?;
     let cluster = TestCluster::up("test")?;
     let (local, real) = thread::scope(|scope| {
         let local = scope.spawn(|| run_suite("local", None));
@@ -26,8 +29,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
     compare(&local?, &real?)
 }
 
-fn suite() -> Command {
-    shell::cargo("test --quiet --package kubeflow-mcp-tests --test behaviour")
+/// With the clients that it runs.
+fn suite() -> anyhow::Result<Command> {
+    let mut suite = shell::cargo(
+        "test --quiet --package kubeflow-mcp-tests --features clients --test behaviour",
+    );
+    suite.env("KUBECTL", cluster::kubectl()?);
+    suite.env("PYTHON", toolbox::clients()?.join("python"));
+    Ok(suite)
 }
 
 /// What the suite said of one cluster.
@@ -39,7 +48,7 @@ struct Verdicts {
 }
 
 fn run_suite(name: &str, real: Option<&Path>) -> anyhow::Result<Verdicts> {
-    let mut suite = suite();
+    let mut suite = suite()?;
     suite.args(["--", "--format=pretty"]).env_remove(REAL).envs(real.map(|it| (REAL, it)));
     let Output { stdout, stderr, status } = suite.output().context("cannot start the suite")?;
     let said = String::from_utf8_lossy(&stdout);
