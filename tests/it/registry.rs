@@ -55,6 +55,72 @@ fn strict(path: &str, schema: &Value) {
     }
 }
 
+/// Fields of results whose name and value say all that a sentence could.
+const PLAIN: &[&str] = &[
+    "allocatable",
+    "at",
+    "command",
+    "conditions",
+    "container",
+    "count",
+    "created",
+    "device_model",
+    "ended",
+    "exit_code",
+    "finished",
+    "framework",
+    "free",
+    "image",
+    "images",
+    "instance_type",
+    "jobs",
+    "message",
+    "mounts",
+    "name",
+    "namespace",
+    "next_cursor",
+    "node",
+    "nodes",
+    "note",
+    "packages",
+    "phase",
+    "pod",
+    "reason",
+    "restarts",
+    "runtime",
+    "runtimes",
+    "started",
+    "status",
+    "step",
+    "suspended",
+    "total",
+    "type",
+];
+
+#[test]
+fn what_a_result_means_is_described() {
+    let mut used = BTreeSet::new();
+    for tool in tools() {
+        let output = tool.describe().output_schema.expect("every tool says what it returns");
+        plain_fields(tool.name, &Value::Object((*output).clone()), &mut used);
+    }
+    assert_eq!(used.into_iter().collect::<Vec<_>>(), PLAIN);
+}
+
+/// The fields without a description, at any depth.
+fn plain_fields(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
+    for (field, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{field}");
+        if inner.get("description").is_none() {
+            assert!(PLAIN.contains(&&**field), "{path} has no description");
+            found.insert(field.clone());
+        }
+        for part in [inner, &inner["items"], &inner["additionalProperties"]] {
+            plain_fields(&path, part, found);
+        }
+    }
+}
+
 #[test]
 fn schemas_suit_old_clients_too() {
     for tool in tools() {

@@ -25,6 +25,7 @@ struct HealthCheck {}
 
 #[derive(Serialize, JsonSchema)]
 struct Health {
+    /// The version of this server.
     server: &'static str,
     /// Why the cluster cannot be used, if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +33,9 @@ struct Health {
     /// Who you are to the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
+    /// How far the tools go that may be offered: from readonly to platform-admin.
     persona: String,
+    /// Whether tools that write are left out.
     read_only: bool,
     /// Used where none is given.
     namespace: String,
@@ -41,13 +44,17 @@ struct Health {
     /// Kubernetes' version.
     #[serde(skip_serializing_if = "Option::is_none")]
     kubernetes: Option<String>,
+    /// What the tools are about, and whether the cluster has it.
     components: Vec<Component>,
+    /// How many tools can be used.
     offered: usize,
+    /// The tools that cannot, by the reason.
     hidden: Vec<Hidden>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Component {
+    /// As its tool set is called.
     name: &'static str,
     /// Unknown when the cluster cannot be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +66,9 @@ struct Component {
 
 #[derive(Serialize, JsonSchema)]
 struct Hidden {
+    /// What is missing, or who has decided it.
     why: String,
+    /// Names of tools.
     tools: Vec<&'static str>,
 }
 

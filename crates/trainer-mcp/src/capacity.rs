@@ -55,6 +55,7 @@ struct ClusterResources {
     total: BTreeMap<String, Total>,
     /// Nodes of one kind each, those with devices first.
     nodes: Vec<Group>,
+    /// How many more kinds of nodes there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     kinds_not_shown: Option<usize>,
     /// What the namespace may use.

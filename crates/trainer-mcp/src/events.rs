@@ -37,6 +37,7 @@ struct Events {
     /// How many older rows there are.
     #[serde(skip_serializing_if = "Option::is_none")]
     not_shown: Option<usize>,
+    /// Why there are none, or what could not be seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }

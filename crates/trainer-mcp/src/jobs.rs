@@ -52,6 +52,7 @@ enum Status {
 #[derive(Serialize, JsonSchema)]
 struct TrainingJobs {
     jobs: Vec<Row>,
+    /// How all pages are sorted.
     order: Order,
     /// How many match, where all could be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -66,6 +66,7 @@ struct Row {
     nodes: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<String>,
+    /// Its maintainers advise another.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     deprecated: bool,
     /// Why it cannot be used.

@@ -104,13 +104,16 @@ struct Submission {
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<String>,
     nodes: i32,
+    /// A number, or what the launcher counts: auto, cpu, gpu.
     processes_per_node: String,
     /// Of each node.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     resources: BTreeMap<String, String>,
     /// What runs in the end.
     command: String,
+    /// How long the script is.
     code_bytes: usize,
+    /// The first digits of the script's SHA-256.
     code_digest: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     packages: Vec<String>,
@@ -120,6 +123,7 @@ struct Submission {
     /// What the cluster has set by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     set_by_cluster: Vec<String>,
+    /// What may keep the job from doing what was meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }

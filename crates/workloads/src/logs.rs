@@ -38,10 +38,12 @@ pub struct Query {
 pub struct Log {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
+    /// Whether it is of the container that runs, or of the one before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// The lines, oldest first; the end of the log is what is kept.
     pub text: String,
+    /// How many lines are shown.
     pub lines: usize,
     /// How many lines the search found; the last of them are shown.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -50,6 +50,7 @@ pub(super) struct Details {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     remote: bool,
     runtime: String,
+    /// Of the namespace or of the whole cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     runtime_kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +61,7 @@ pub(super) struct Details {
     /// Of each node, where the job says it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     resources: BTreeMap<String, String>,
+    /// Of the script.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     args: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -97,10 +99,13 @@ struct Condition {
 
 #[derive(Serialize, JsonSchema)]
 struct Progress {
+    /// Of the whole training.
     #[serde(skip_serializing_if = "Option::is_none")]
     percent: Option<i32>,
+    /// The program's own estimate.
     #[serde(skip_serializing_if = "Option::is_none")]
     remaining_seconds: Option<i32>,
+    /// The last value of each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metrics: BTreeMap<String, String>,
 }

@@ -33,7 +33,9 @@ pub(super) struct Ending {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// How long this call has waited.
     waited_seconds: u64,
+    /// As the program has reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress_percentage: Option<i32>,
     /// The last value of each metric that the job reported or its log states.
@@ -48,6 +50,7 @@ pub(super) struct Ending {
     /// The last lines of its log.
     #[serde(skip_serializing_if = "String::is_empty")]
     log: String,
+    /// What else is worth knowing, and what could not be seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
