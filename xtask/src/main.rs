@@ -5,6 +5,7 @@
 mod bench;
 mod cluster;
 mod generate;
+mod licences;
 mod shell;
 mod test;
 mod tidy;

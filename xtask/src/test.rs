@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-use crate::{cluster, shell, tidy};
+use crate::{cluster, licences, shell, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -27,6 +27,7 @@ struct Part {
 const PARTS: &[Part] = &[
     Part { name: "fmt", about: "the sources are formatted", run: fmt },
     Part { name: "tidy", about: "files are short and say what lives in them", run: tidy::run },
+    Part { name: "licences", about: "every dependency may be used", run: licences::run },
     Part { name: "clippy", about: "no warning in any target", run: clippy },
     Part { name: "features", about: "any subset of the features builds", run: features },
     Part { name: "workspace", about: "cargo test --workspace", run: workspace },
