@@ -75,7 +75,7 @@ impl Asked {
             grants.check(&user, &Action::Path { verb: &verb, path: &self.path })?;
             return Ok(self.about_the_server(kube));
         };
-        let query = Query::parse(&self.query)?;
+        let query = Query::parse(&self.query, &self.method)?;
         let representation = match path.subresource {
             // Logs are text, whatever else the client would take.
             Some("log") => Representation::Full,
@@ -140,7 +140,9 @@ impl Asked {
                 verbs::apply_patch(kube, request, &content_type, &self.body).await?
             }
             ("DELETE", Some(_)) if !status => verbs::delete(kube, request, &self.body).await?,
-            ("DELETE", None) => verbs::delete_collection(kube, request, &self.body).await?,
+            ("DELETE", None) if request.kind.resource != "namespaces" => {
+                verbs::delete_collection(kube, request, &self.body).await?
+            }
             _ => return Err(status::method_not_allowed()),
         };
         Ok(render(request, representation, answer))

@@ -87,6 +87,13 @@ pub(crate) fn problems(kind: &Kind, object: &Value) -> Vec<StatusCause> {
     let metadata = &object["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
     let mut causes = Vec::new();
+    if let Some(prefix) = metadata["generateName"].as_str().filter(|it| !it.is_empty()) {
+        // What follows the prefix ends it well.
+        let ended = prefix.strip_suffix('-').map(|it| format!("{it}a"));
+        if let Some(why) = name_problem(kind, ended.as_deref().unwrap_or(prefix)) {
+            causes.push(cause::invalid("metadata.generateName", &json!(prefix), why));
+        }
+    }
     if let Some(why) = name_problem(kind, name) {
         causes.push(cause::invalid("metadata.name", &metadata["name"], why));
     }
@@ -104,20 +111,43 @@ pub(crate) fn problems(kind: &Kind, object: &Value) -> Vec<StatusCause> {
             }
         }
     }
-    for (index, owner) in metadata["ownerReferences"].as_array().into_iter().flatten().enumerate() {
-        for field in ["apiVersion", "kind", "name", "uid"] {
+    for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
+        for (field, why) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
             if owner[field].as_str().is_none_or(str::is_empty) {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
-                causes.push(cause::required(path, "must not be empty"));
+                let path = format!("metadata.ownerReferences.{field}");
+                causes.push(cause::invalid(path, &json!(""), why));
             }
         }
+    }
+    if matches!(kind.form, Form::BuiltIn { .. }) && kind.resource != CRDS {
+        causes.extend(finalizer_problems(metadata));
     }
     causes
 }
 
+/// A finalizer says whose it is, but for those of the cluster itself.
+fn finalizer_problems(metadata: &Value) -> impl Iterator<Item = StatusCause> {
+    const STANDARD: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+    let finalizers = metadata["finalizers"].as_array().into_iter().flatten().enumerate();
+    finalizers.filter_map(|(index, finalizer)| {
+        let name = finalizer.as_str().unwrap_or_default();
+        let why = match name.contains('/') {
+            false if STANDARD.contains(&name) => return None,
+            false => "name is neither a standard finalizer name nor is it fully qualified",
+            true if is_qualified(name) => return None,
+            true => QUALIFIED,
+        };
+        Some(cause::invalid(format!("metadata.finalizers[{index}]"), finalizer, why))
+    })
+}
+
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const DNS_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
@@ -129,14 +159,15 @@ fn name_problem(kind: &Kind, name: &str) -> Option<&'static str> {
     };
     let short = "must be no more than 63 characters";
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("rbac.authorization.k8s.io", _) => {
-            let segment = !name.contains(['/', '%']) && ![".", ".."].contains(&name);
-            (!segment).then_some("may not contain '/' or '%', and may not be '.' or '..'")
-        }
-        ("", "namespaces") if !is_label(name) => Some(LABEL),
-        ("", "services") if !is_label(name) || name.starts_with(|c: char| c.is_ascii_digit()) => {
-            Some(DNS_1035)
-        }
+        ("rbac.authorization.k8s.io", _) => match name {
+            "." => Some("may not be '.'"),
+            ".." => Some("may not be '..'"),
+            name if name.contains('/') => Some("may not contain '/'"),
+            name if name.contains('%') => Some("may not contain '%'"),
+            _ => None,
+        },
+        ("", "namespaces" | "services") if name.contains('.') => Some("must not contain dots"),
+        ("", "namespaces" | "services") if !is_label(name) => Some(LABEL),
         ("", "namespaces" | "services") => (name.len() > 63).then_some(short),
         _ if name.len() > 253 => Some("must be no more than 253 characters"),
         _ => (!name.split('.').all(is_label)).then_some(SUBDOMAIN),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use kube::core::Status;
+use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
@@ -11,6 +11,9 @@ use crate::{
     status::{self, Result, cause},
     table::Include,
 };
+
+/// No name of a manager of fields is longer.
+const LONGEST_MANAGER: usize = 128;
 
 #[derive(Debug, Default)]
 pub(crate) struct Query {
@@ -46,26 +49,32 @@ pub(crate) enum FieldValidation {
 }
 
 impl Query {
-    pub(crate) fn parse(query: &str) -> Result<Self> {
+    pub(crate) fn parse(query: &str, method: &Method) -> Result<Self> {
         let mut parsed = Self::default();
         for (name, value) in pairs(query) {
-            parsed.set(&name, &value)?;
+            parsed.set(&name, &value, options(method))?;
         }
         Ok(parsed)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+    fn set(&mut self, name: &str, value: &str, options: &str) -> Result<()> {
         let number = || {
-            value
-                .parse::<u64>()
-                .map_err(|error| status::bad_request(format!("{name} {value:?}: {error}")))
+            let number = value.parse::<i64>().map_err(|_| {
+                status::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))
+            });
+            number.map(|it| u64::try_from(it).unwrap_or(0))
         };
         match name {
             "dryRun" => match value {
                 "" => {}
                 "All" => self.dry_run = true,
-                _ => return Err(unsupported("dryRun", value, &["All"])),
+                _ => return Err(status::invalid_options(options, cause::dry_run(value))),
             },
+            "fieldManager" if value.len() > LONGEST_MANAGER => {
+                let why = format!("Too long: may not be more than {LONGEST_MANAGER} bytes");
+                let cause = cause::cause("FieldValueTooLong", "fieldManager", why);
+                return Err(status::invalid_options(options, cause));
+            }
             "fieldManager" => {
                 self.field_manager = Some(value.to_owned()).filter(|it| !it.is_empty())
             }
@@ -75,8 +84,10 @@ impl Query {
                     "Ignore" => FieldValidation::Ignore,
                     "Strict" => FieldValidation::Strict,
                     _ => {
-                        let supported = ["Ignore", "Warn", "Strict"];
-                        return Err(unsupported("fieldValidation", value, &supported));
+                        let supported = ["", "Ignore", "Strict", "Warn"];
+                        let value = Value::from(value);
+                        let cause = cause::unsupported("fieldValidation", &value, &supported);
+                        return Err(status::invalid_options(options, cause));
                     }
                 }
             }
@@ -128,7 +139,13 @@ fn flag(value: &str) -> bool {
     !matches!(value, "0" | "false" | "False" | "FALSE" | "f" | "F")
 }
 
-fn unsupported(field: &str, value: &str, supported: &[&str]) -> Box<Status> {
-    let cause = cause::unsupported(field, &Value::from(value), supported);
-    status::bad_request(format!("{field}: {}", cause.message))
+/// What Kubernetes calls the query of a request.
+fn options(method: &Method) -> &'static str {
+    match *method {
+        Method::POST => "CreateOptions",
+        Method::PUT => "UpdateOptions",
+        Method::PATCH => "PatchOptions",
+        Method::DELETE => "DeleteOptions",
+        _ => "ListOptions",
+    }
 }

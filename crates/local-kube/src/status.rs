@@ -96,6 +96,23 @@ pub fn invalid(kind: Qualified<'_>, name: &str, causes: Vec<StatusCause>) -> Box
     status
 }
 
+/// What is wrong with the query of a request. `options` is what Kubernetes calls it: `ListOptions`.
+pub fn invalid_options(options: &str, cause: StatusCause) -> Box<Status> {
+    invalid(Qualified { name: options, group: "meta.k8s.io" }, "", vec![cause])
+}
+
+/// A version that no write has reached yet may be reached later.
+pub fn too_large_version(wanted: u64, current: u64) -> Box<Status> {
+    let message = format!("Timeout: Too large resource version: {wanted}, current: {current}");
+    let mut status = generic(504, "Timeout", &message);
+    if let Some(details) = &mut status.details {
+        let why = "Too large resource version".to_owned();
+        details.causes = vec![cause::cause("ResourceVersionTooLarge", "", why)];
+        details.retry_after_seconds = 1;
+    }
+    status
+}
+
 pub fn bad_request(message: impl Into<String>) -> Box<Status> {
     plain(400, "BadRequest", message)
 }
@@ -105,7 +122,7 @@ pub fn unauthorized() -> Box<Status> {
 }
 
 pub fn method_not_allowed() -> Box<Status> {
-    plain(
+    generic(
         405,
         "MethodNotAllowed",
         "the server does not allow this method on the requested resource",
@@ -176,6 +193,12 @@ pub mod cause {
             why => format!("Required value: {why}"),
         };
         cause("FieldValueRequired", field, message)
+    }
+
+    /// Of the query of a request, in which it is a list.
+    pub fn dry_run(value: &str) -> StatusCause {
+        let message = format!("Unsupported value: [{value:?}]: supported values: \"All\"");
+        cause("FieldValueNotSupported", "dryRun", message)
     }
 
     pub fn forbidden(field: impl Into<String>, why: &str) -> StatusCause {

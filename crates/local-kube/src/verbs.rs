@@ -25,11 +25,11 @@ pub(crate) use self::{
 use crate::{
     Admission, LocalKube, Operation, UserInfo,
     apply::{self, Manager},
-    kinds::Kind,
+    kinds::{Form, Kind},
     metadata,
     query::Query,
     rbac,
-    status::{self, Result},
+    status::{self, Qualified, Result},
     store::{Key, Object, Page},
 };
 
@@ -152,18 +152,52 @@ impl Request {
 /// The answer to a deletion that left nothing.
 fn deleted(kind: &Kind, object: &Value) -> Value {
     let metadata = &object["metadata"];
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details":
-        {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata["uid"]}})
+    let mut details =
+        json!({"name": metadata["name"], "kind": kind.plural, "uid": metadata["uid"]});
+    if !kind.group.is_empty() {
+        details["group"] = kind.group.as_str().into();
+    }
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": details})
 }
 
 /// Reads the object of a request's body, and checks that it is of the kind and place of the path.
 fn read_body(request: &Request, body: &[u8]) -> Result<Value> {
     let kind = &request.kind;
+    let unrecognized = |why: &str| {
+        status::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {why}",
+            kind.kind
+        ))
+    };
+    let shown = match body {
+        [] => "<empty>".into(),
+        body => String::from_utf8_lossy(body),
+    };
     let mut object: Value = serde_json::from_slice(body).map_err(|error| {
-        status::bad_request(format!("the object provided is unrecognized: {error}"))
+        let why = match error.is_eof() {
+            true => "unexpected end of JSON input".to_owned(),
+            false => error.to_string(),
+        };
+        unrecognized(&format!("couldn't get version/kind; json parse error: {why} ({shown})"))
     })?;
     if !object.is_object() {
-        return Err(status::bad_request("the object provided is unrecognized: not a JSON object"));
+        return Err(unrecognized("couldn't get version/kind; not a JSON object"));
+    }
+    if matches!(kind.form, Form::Custom { .. }) {
+        // The server of custom resources knows no object by its place alone.
+        for (field, called) in [("kind", "Kind"), ("apiVersion", "apiVersion")] {
+            if object[field].as_str().unwrap_or_default().is_empty() {
+                return Err(unrecognized(&format!("Object '{called}' is missing in '{shown}'")));
+            }
+        }
+        let (given, name) = (&object["kind"], &object["metadata"]["name"]);
+        if *given != kind.kind {
+            let why = format!("must be {}", kind.kind);
+            let cause = status::cause::invalid("kind", given, &why);
+            let of = Qualified { name: given.as_str().unwrap_or_default(), group: &kind.group };
+            return Err(status::invalid(of, name.as_str().unwrap_or_default(), vec![cause]));
+        }
     }
     claim(kind, request.namespace.as_deref(), &mut object)?;
     Ok(object)

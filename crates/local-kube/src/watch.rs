@@ -13,8 +13,9 @@ use tokio::{
 
 use crate::{
     LocalKube,
+    query::Query,
     representation::Representation,
-    status::{self, Result},
+    status::{self, Result, cause},
     store::{Change, Object},
     verbs::{Request, version},
 };
@@ -33,6 +34,7 @@ pub(crate) fn watch(
 ) -> Result<impl Stream<Item = Bytes> + use<>> {
     let query = &request.query;
     query.fields.check(&request.kind)?;
+    check_beginning(query)?;
     let begin = version(kube, &query.resource_version)?;
     // Subscribed before the first look, so that no write falls between.
     let writes = kube.store().writes(&request.kind.resource);
@@ -61,6 +63,19 @@ pub(crate) fn watch(
         failed: false,
     };
     Ok(stream::unfold(watch, async |mut watch| Some((watch.next().await?, watch))))
+}
+
+/// How a watch begins is said by two parameters, which belong together.
+fn check_beginning(query: &Query) -> Result<()> {
+    let why = match (query.initial_events, query.resource_version_match.as_deref()) {
+        (true, Some("NotOlderThan")) | (false, None) => return Ok(()),
+        (true, _) => "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        (false, _) => {
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        }
+    };
+    let cause = cause::forbidden("resourceVersionMatch", why);
+    Err(status::invalid_options("ListOptions", cause))
 }
 
 struct Watch {

@@ -51,7 +51,7 @@ fn tell_index(container: &mut Container) {
     }
     let field = ObjectFieldSelector {
         api_version: None,
-        field_path: format!("metadata.annotations['{INDEX}']"),
+        field_path: format!("metadata.labels['{INDEX}']"),
     };
     env.push(EnvVar {
         name: VARIABLE.to_owned(),

@@ -239,11 +239,14 @@ impl<'j> State<'j> {
                                    "lastProbeTime": now, "lastTransitionTime": now}));
         }
         let became = |kind: &str| next.conditions.iter().any(|it| it.0 == kind && it.1 == "True");
+        // Those that are ended because the Job has failed count as failed.
+        let ended = if became("FailureTarget") { next.delete.len() } else { 0 };
+        let failed = self.failed + i32::try_from(ended).unwrap_or(i32::MAX);
         let mut status = json!({"terminating": self.terminating, "ready": self.ready, "uncountedTerminatedPods": {}});
         for (field, count) in [
             ("active", i32::try_from(self.active.len()).unwrap_or(i32::MAX)),
             ("succeeded", self.succeeded),
-            ("failed", self.failed),
+            ("failed", failed),
         ] {
             if count > 0 {
                 status[field] = count.into();

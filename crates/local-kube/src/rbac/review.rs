@@ -1,12 +1,14 @@
 //! Answers of the review resources: may I, may they, what may I, who am I.
 
 use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::core::{Status, response::StatusCause};
 use serde_json::{Value, json};
 
 use super::{Action, Decision, Grants};
 use crate::{
     UserInfo,
-    status::{Qualified, Result, cause, invalid},
+    metadata::now,
+    status::{Qualified, Result, bad_request, cause, invalid},
 };
 
 /// The review with its status. `namespace` is that of the path, which a local review has.
@@ -20,7 +22,7 @@ pub fn answer(
     let spec = &review["spec"];
     let status = match review["kind"].as_str()? {
         "SelfSubjectAccessReview" => access(grants, user, spec),
-        "SubjectAccessReview" => access(grants, &subject(spec), spec),
+        "SubjectAccessReview" => subject(spec).and_then(|it| access(grants, &it, spec)),
         "LocalSubjectAccessReview" => {
             if spec["resourceAttributes"]["namespace"].as_str() != namespace {
                 let cause = cause::invalid(
@@ -28,23 +30,25 @@ pub fn answer(
                     &spec["resourceAttributes"]["namespace"],
                     "must match metadata.namespace",
                 );
-                return Some(Err(refusal("LocalSubjectAccessReview", cause)));
+                return Some(Err(refusal(cause)));
             }
-            access(grants, &subject(spec), spec)
+            subject(spec).and_then(|it| access(grants, &it, spec))
         }
-        "SelfSubjectRulesReview" => {
-            Ok(rules(grants, user, spec["namespace"].as_str().unwrap_or_default()))
-        }
-        "SelfSubjectReview" => Ok(json!({"userInfo": {
-            "username": user.username,
-            "uid": user.uid,
-            "groups": user.groups,
-        }})),
+        "SelfSubjectRulesReview" => match spec["namespace"].as_str() {
+            None | Some("") => Err(bad_request("no namespace on request")),
+            Some(namespace) => Ok(rules(grants, user, namespace)),
+        },
+        "SelfSubjectReview" => Ok(who(user)),
         _ => return None,
     };
     Some(status.map(|status| {
         let mut review = review.clone();
         review["status"] = status;
+        match review["kind"].as_str() {
+            Some("SelfSubjectRulesReview") => review["spec"] = json!({}),
+            Some("SelfSubjectReview") => review["metadata"]["creationTimestamp"] = now().into(),
+            _ => {}
+        }
         review
     }))
 }
@@ -67,7 +71,7 @@ fn access(grants: &Grants, user: &UserInfo, spec: &Value) -> Result<Value> {
     } else {
         let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
         let cause = cause::invalid("spec.resourceAttributes", &Value::Null, why);
-        return Err(refusal("SelfSubjectAccessReview", cause));
+        return Err(refusal(cause));
     };
     Ok(match grants.decide(user, &action) {
         Decision::Allowed(reason) if reason.is_empty() => json!({"allowed": true}),
@@ -77,18 +81,32 @@ fn access(grants: &Grants, user: &UserInfo, spec: &Value) -> Result<Value> {
     })
 }
 
-fn refusal(kind: &str, cause: kube::core::response::StatusCause) -> Box<kube::core::Status> {
-    invalid(Qualified { name: kind, group: "authorization.k8s.io" }, "", vec![cause])
+/// Reviews are validated without their kind, and refused so.
+fn refusal(cause: StatusCause) -> Box<Status> {
+    invalid(Qualified { name: "", group: "authorization.k8s.io" }, "", vec![cause])
 }
 
-fn subject(spec: &Value) -> UserInfo {
+fn who(user: &UserInfo) -> Value {
+    let mut info = json!({"username": user.username, "groups": user.groups});
+    if !user.uid.is_empty() {
+        info["uid"] = user.uid.as_str().into();
+    }
+    json!({"userInfo": info})
+}
+
+fn subject(spec: &Value) -> Result<UserInfo> {
     let text = |field: &str| spec[field].as_str().unwrap_or_default().to_owned();
     let groups = spec["groups"].as_array().into_iter().flatten();
-    UserInfo {
+    let subject = UserInfo {
         username: text("user"),
         uid: text("uid"),
         groups: groups.filter_map(|group| Some(group.as_str()?.to_owned())).collect(),
+    };
+    if subject.username.is_empty() && subject.groups.is_empty() {
+        let why = "at least one of user or group must be specified";
+        return Err(refusal(cause::invalid("spec.user", &json!(""), why)));
     }
+    Ok(subject)
 }
 
 fn rules(grants: &Grants, user: &UserInfo, namespace: &str) -> Value {

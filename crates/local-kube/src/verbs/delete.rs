@@ -20,6 +20,7 @@ use crate::{
 const POD_GRACE_SECONDS: u64 = 30;
 /// What a cluster cannot be without.
 const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
+const OPTIONS: &str = "DeleteOptions";
 const JOBS: &str = "jobs.batch";
 /// How often a deletion is tried anew on an object that others write meanwhile.
 const ATTEMPTS: usize = 16;
@@ -87,22 +88,26 @@ fn options(request: &mut Request, body: &[u8]) -> Result<Options> {
         [] => {}
         [all] if all == "All" => *dry_run = true,
         other => {
-            let cause = cause::unsupported("dryRun", &json!(other[0]), &["All"]);
-            return Err(status::bad_request(format!("dryRun: {}", cause.message)));
+            return Err(status::invalid_options(OPTIONS, cause::dry_run(&other[0])));
         }
     }
     options.grace_period_seconds = options.grace_period_seconds.or(*grace_period_seconds);
     options.propagation_policy = options.propagation_policy.or_else(|| propagation_policy.clone());
     if let Some(orphan) = options.orphan_dependents {
+        if let Some(policy) = &options.propagation_policy {
+            let why = "orphanDependents and deletionPropagation cannot be both set";
+            let cause = cause::invalid("propagationPolicy", &json!(policy), why);
+            return Err(status::invalid_options(OPTIONS, cause));
+        }
         let policy = if orphan { "Orphan" } else { "Background" };
         options.propagation_policy.get_or_insert_with(|| policy.to_owned());
     }
     if let Some(policy) = &options.propagation_policy
         && !["Orphan", "Background", "Foreground"].contains(&policy.as_str())
     {
-        let supported = ["Foreground", "Background", "Orphan"];
+        let supported = ["Foreground", "Background", "Orphan", "nil"];
         let cause = cause::unsupported("propagationPolicy", &json!(policy), &supported);
-        return Err(status::bad_request(format!("propagationPolicy: {}", cause.message)));
+        return Err(status::invalid_options(OPTIONS, cause));
     }
     Ok(options)
 }
@@ -251,16 +256,21 @@ fn check_preconditions(
 ) -> Result<()> {
     let metadata = &object.value["metadata"];
     let wanted = [
-        ("UID", &preconditions.uid, &metadata["uid"]),
-        ("ResourceVersion", &preconditions.resource_version, &metadata["resourceVersion"]),
+        ("UID", &preconditions.uid, &metadata["uid"], "deleted and then recreated"),
+        (
+            "ResourceVersion",
+            &preconditions.resource_version,
+            &metadata["resourceVersion"],
+            "modified",
+        ),
     ];
-    for (called, wanted, stored) in wanted {
+    for (called, wanted, stored, happened) in wanted {
         let stored = stored.as_str().unwrap_or_default();
         if let Some(wanted) = wanted.as_deref().filter(|it| *it != stored) {
             let why = format!(
-                "Precondition failed: {called} in precondition: {wanted}, {called} in object meta: {stored}"
+                "the {called} in the precondition ({wanted}) does not match the {called} in record ({stored}). The object might have been {happened}"
             );
-            return Err(status::conflict(kind.by_resource(), &key.name, &why));
+            return Err(status::conflict(kind.by_kind(), &key.name, &why));
         }
     }
     Ok(())

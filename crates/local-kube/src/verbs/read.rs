@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 use super::{Answer, Request};
 use crate::{
     LocalKube,
-    status::{self, Result},
+    status::{self, Result, cause},
     store::{Key, Past},
 };
+
+const OPTIONS: &str = "ListOptions";
 
 pub(crate) fn get(kube: &LocalKube, request: &Request) -> Result<Answer> {
     let (_, object) = request.stored(kube)?;
@@ -19,6 +21,11 @@ pub(crate) fn get(kube: &LocalKube, request: &Request) -> Result<Answer> {
 pub(crate) fn list(kube: &LocalKube, request: &Request) -> Result<Answer> {
     let query = &request.query;
     query.fields.check(&request.kind)?;
+    if query.initial_events {
+        let cause =
+            cause::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+        return Err(status::invalid_options(OPTIONS, cause));
+    }
     let begun = query.continued.as_deref().map(Begun::read).transpose()?;
     let pinned = match &begun {
         Some(_) if !["", "0"].contains(&query.resource_version.as_str()) => {
@@ -53,15 +60,25 @@ pub(crate) fn list(kube: &LocalKube, request: &Request) -> Result<Answer> {
 fn exact(kube: &LocalKube, request: &Request) -> Result<Option<u64>> {
     let query = &request.query;
     let version = version(kube, &query.resource_version)?;
+    let refused = |why: &str| {
+        let cause = cause::forbidden("resourceVersionMatch", why);
+        Err(status::invalid_options(OPTIONS, cause))
+    };
     match (query.resource_version_match.as_deref(), version) {
-        (None | Some("NotOlderThan"), _) => Ok(None),
-        (Some("Exact"), Some(version)) if version > 0 => Ok(Some(version)),
-        (Some("Exact"), _) => Err(status::bad_request(
-            "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\" and without one",
-        )),
-        (Some(other), _) => Err(status::bad_request(format!(
-            "resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\""
-        ))),
+        (None, _) => Ok(None),
+        (Some(_), None) => {
+            refused("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        }
+        (Some("NotOlderThan"), _) => Ok(None),
+        (Some("Exact"), Some(0)) => {
+            refused(r#"resourceVersionMatch "exact" is forbidden for resourceVersion "0""#)
+        }
+        (Some("Exact"), version) => Ok(version),
+        (Some(other), _) => {
+            let supported = ["Exact", "NotOlderThan", ""];
+            let cause = cause::unsupported("resourceVersionMatch", &json!(other), &supported);
+            Err(status::invalid_options(OPTIONS, cause))
+        }
     }
 }
 
@@ -72,13 +89,12 @@ pub(crate) fn version(kube: &LocalKube, text: &str) -> Result<Option<u64>> {
     }
     let version: u64 = text.parse().map_err(|_| {
         status::bad_request(format!(
-            "invalid resource version: Invalid value: {text:?}: not a number"
+            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
         ))
     })?;
     let now = kube.store().version();
     if version > now {
-        let why = format!("Too large resource version: {version}, current: {now}");
-        return Err(status::plain(504, "Timeout", why));
+        return Err(status::too_large_version(version, now));
     }
     Ok(Some(version))
 }

@@ -12,9 +12,11 @@ use crate::{
     apply::{self, Manager},
     kinds::{CRDS, Form, Kind},
     metadata, patch, quota,
-    status::{self, Qualified, Result, cause},
+    status::{self, Result, cause},
     store::{Expect, Key, Object, View},
 };
+
+const APPLY: &str = "application/apply-patch+yaml";
 
 /// How often a patch is applied anew to an object that others write meanwhile.
 const ATTEMPTS: usize = 16;
@@ -36,11 +38,15 @@ pub(crate) async fn apply_patch(
     content_type: &str,
     body: &[u8],
 ) -> Result<Answer> {
+    if request.query.force && content_type != APPLY {
+        let cause = cause::forbidden("force", "may not be specified for non-apply patch");
+        return Err(status::invalid_options("PatchOptions", cause));
+    }
     let mut attempt = 1;
     loop {
         request.warnings.clear();
         let answer = match content_type {
-            "application/apply-patch+yaml" => applied(kube, request, body).await,
+            APPLY => applied(kube, request, body).await,
             _ => {
                 let (key, old) = request.stored(kube)?;
                 let new = patched(request, content_type, &old.value, body)?;
@@ -71,12 +77,17 @@ async fn applied(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result
     let name = request.name.clone().unwrap_or_default();
     let Some(manager) = request.query.field_manager.clone() else {
         let cause = cause::required("fieldManager", "is required for apply patch");
-        let options = Qualified { name: "PatchOptions", group: "meta.k8s.io" };
-        return Err(status::invalid(options, "", vec![cause]));
+        return Err(status::invalid_options("PatchOptions", cause));
     };
     let text = str::from_utf8(body).map_err(|error| status::bad_request(error.to_string()))?;
     let mut configuration: Value = serde_saphyr::from_str(text)
         .map_err(|error| status::bad_request(format!("error decoding YAML: {error}")))?;
+    let given = |field: &str| configuration[field].as_str().unwrap_or_default();
+    if given("apiVersion").is_empty() || given("kind").is_empty() {
+        let (group, version) = given("apiVersion").split_once('/').unwrap_or_default();
+        let why = format!("invalid object type: {group}/{version}, Kind={}", given("kind"));
+        return Err(status::bad_request(why));
+    }
     super::claim(&kind, request.namespace.as_deref(), &mut configuration)?;
     if configuration["metadata"]["name"].is_null() {
         configuration["metadata"]["name"] = name.as_str().into();
