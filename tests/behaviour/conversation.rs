@@ -149,13 +149,14 @@ fn at(value: &Value, place: &str) -> Value {
     }
 }
 
-/// The answer without the record of managers, which has conversations of its own.
+/// The answer without nulls, which say nothing, and without the record of managers, which has
+/// conversations of its own.
 fn whole(answer: &Answer) -> Value {
     let mut documents: Vec<Value> = serde_json::Deserializer::from_str(&answer.text)
         .into_iter()
         .collect::<Result<_, _>>()
         .unwrap_or_else(|_| vec![Value::String(answer.text.clone())]);
-    documents.iter_mut().for_each(forget_managers);
+    documents.iter_mut().for_each(forget);
     documents.iter_mut().for_each(|it| shorten(it, answer.code));
     match documents.len() {
         0 => json!({}),
@@ -175,13 +176,14 @@ fn shorten(value: &mut Value, code: u16) {
     }
 }
 
-fn forget_managers(value: &mut Value) {
+fn forget(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.remove("managedFields");
-            fields.values_mut().for_each(forget_managers);
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(forget);
         }
-        Value::Array(items) => items.iter_mut().for_each(forget_managers),
+        Value::Array(items) => items.iter_mut().for_each(forget),
         _ => {}
     }
 }

@@ -5,6 +5,7 @@ mod api;
 #[cfg(feature = "clients")]
 mod clients;
 mod conversation;
+mod differences;
 mod rbac;
 mod tools;
 

@@ -31,6 +31,11 @@ pub struct Cluster {
     local: Option<Arc<LocalSide>>,
 }
 
+/// Whether the tests run on a real cluster.
+pub fn names_a_real_one() -> bool {
+    env::var_os(REAL).is_some()
+}
+
 /// The local cluster of this process, which all tests that run at the same time share.
 struct LocalSide {
     _cluster: LocalCluster,
@@ -41,7 +46,7 @@ struct LocalSide {
 impl Cluster {
     /// The real cluster that the environment names, else the local one.
     pub async fn under_test() -> Self {
-        if env::var_os(REAL).is_some() { Self::real().await } else { Self::local().await }
+        if names_a_real_one() { Self::real().await } else { Self::local().await }
     }
 
     /// The real cluster whose folder `KUBEFLOW_MCP_TEST_CLUSTER` names.

@@ -25,7 +25,7 @@ enum Task {
     Bench(bench::Args),
     /// A real Kubernetes with the real controllers, to test against.
     Cluster(cluster::Args),
-    /// Write what is derived from the tools: snapshots, docs/tools.md, deploy/rbac.yaml.
+    /// Write what is derived from the tools: snapshots, docs/tools.md, deploy/rbac.yaml, tests/differences.md.
     Generate,
 }
 

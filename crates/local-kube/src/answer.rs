@@ -121,6 +121,12 @@ impl Asked {
             }
             Some(_) => return Err(no_such_subresource(request)),
         };
+        if [Method::POST, Method::PUT].contains(&self.method) && !self.is_json() {
+            return Err(status::unsupported_media_type(&format!(
+                "application/json, {}",
+                protobuf::MEDIA_TYPE
+            )));
+        }
         let unscoped = request.kind.namespaced && request.namespace.is_none();
         let answer = match (self.method.as_str(), &request.name) {
             ("POST", None) if !request.kind.stored => verbs::review(kube, request, &self.body)?,
@@ -205,6 +211,12 @@ impl Asked {
         value.map_or_else(no_such_path, |value| {
             json_response(StatusCode::OK, value.to_string().into())
         })
+    }
+
+    /// Whether the body is JSON, which also holds of one that does not say what it is.
+    fn is_json(&self) -> bool {
+        let media = self.header(&header::CONTENT_TYPE).split(';').next().unwrap_or_default();
+        ["", "application/json", protobuf::MEDIA_TYPE].contains(&media.trim())
     }
 
     /// The program's name, without its version.

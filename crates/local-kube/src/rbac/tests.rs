@@ -184,7 +184,7 @@ fn reviews_say_what_the_roles_say() {
     let mut of_bob = may("list");
     of_bob["user"] = "bob".into();
     expect![[r#"{"allowed":false}"#]].assert_eq(&review("SubjectAccessReview", of_bob).to_string());
-    expect![[r#"{"userInfo":{"groups":["system:authenticated"],"uid":"","username":"ann"}}"#]]
+    expect![[r#"{"userInfo":{"groups":["system:authenticated"],"username":"ann"}}"#]]
         .assert_eq(&review("SelfSubjectReview", Value::Null).to_string());
     let rules = review("SelfSubjectRulesReview", json!({"namespace": "team"}));
     assert_eq!(rules["incomplete"], false);

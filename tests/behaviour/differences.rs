@@ -1,0 +1,120 @@
+//! What the local cluster does not do as a real one: each row is a conversation with both, and
+//! `tests/differences.md` is written from the rows and what was answered.
+
+use std::{fs, path::PathBuf};
+
+use expect_test::expect_file;
+
+use crate::conversation::hold;
+
+struct Difference {
+    /// The conversation's files, one for each side.
+    name: &'static str,
+    what: &'static str,
+    real: &'static str,
+    why: &'static str,
+}
+
+macro_rules! differences {
+    ($($name:ident { what: $what:expr, real: $real:expr, why: $why:expr })+) => {
+        const DIFFERENCES: &[Difference] = &[
+            $(Difference { name: stringify!($name), what: $what, real: $real, why: $why }),+
+        ];
+
+        $(#[tokio::test]
+        async fn $name() {
+            let side = if kubeflow_mcp_tests::cluster::names_a_real_one() { "real" } else { "local" };
+            hold(&format!("differences/{}.{side}.txt", stringify!($name))).await;
+        })+
+    };
+}
+
+differences! {
+    account_tokens {
+        what: "Tokens of ServiceAccounts",
+        real: "issues one",
+        why: "Pods here are processes of the user, who holds the cluster's own token; none is mounted"
+    }
+    deployments {
+        what: "Deployments, StatefulSets and DaemonSets",
+        real: "lists them",
+        why: "nothing of Kubeflow Trainer makes one, and there would be no controller for it"
+    }
+    limit_ranges {
+        what: "LimitRanges",
+        real: "writes their defaults into Pods",
+        why: "a quota limits a namespace here; defaults belong into the runtime"
+    }
+    newer_events {
+        what: "Events under `events.k8s.io/v1`",
+        real: "serves the same objects as under `v1`",
+        why: "kubectl, the Kubeflow SDK and the tools read them under `v1`"
+    }
+    pod_failure_policies {
+        what: "`podFailurePolicy` of a Job",
+        real: "carries it out",
+        why: "the Job controller here does not judge Pods by exit codes, and says so before it starts"
+    }
+    token_reviews {
+        what: "TokenReviews",
+        real: "says whose token it is",
+        why: "there are no tokens but the administrator's"
+    }
+    watch_paths {
+        what: "Watches under `/api/v1/watch`",
+        real: "streams, though it calls the path deprecated",
+        why: "clients of today use the parameter `watch`, which is served"
+    }
+    yaml_answers {
+        what: "Answers in YAML",
+        real: "answers in YAML where that is asked for",
+        why: "kubectl and the Python client ask for JSON"
+    }
+    yaml_bodies {
+        what: "Bodies in YAML, but for apply",
+        real: "reads them",
+        why: "kubectl and the Python client send JSON"
+    }
+}
+
+#[test]
+fn generated_differences_are_current() {
+    let mut page = "\
+# What the local cluster does not do as a real one
+
+Written by `cargo xtask generate` from `tests/behaviour/differences.rs`. Each row is a test on both
+clusters; what is listed here is refused by the local cluster, never imitated.
+
+| what | a real cluster | the local cluster answers | why |
+|---|---|---|---|
+"
+    .to_owned();
+    for Difference { name, what, real, why } in DIFFERENCES {
+        assert_eq!(asked(name, "real"), asked(name, "local"), "both are asked the same");
+        let answer = answered(name);
+        page += &format!("| {what} | {real} | {answer} | {why} |\n");
+    }
+    expect_file!["../differences.md"].assert_eq(&page);
+}
+
+fn asked(name: &str, side: &str) -> Vec<String> {
+    let text = conversation(name, side);
+    text.lines().filter(|it| !it.starts_with('<')).map(str::to_owned).collect()
+}
+
+/// The local cluster's last answer: its code, and its message if it has one.
+fn answered(name: &str) -> String {
+    let text = conversation(name, "local");
+    let answer = text.rsplit("\n\n").next().unwrap_or_default();
+    let mut told = answer.lines().filter_map(|it| it.strip_prefix("< "));
+    let code = told.next().unwrap_or_default();
+    match told.find_map(|it| it.strip_prefix("/message: ")) {
+        Some(message) if message != "null" => format!("{code}: {}", message.trim_matches('"')),
+        _ => code.to_owned(),
+    }
+}
+
+fn conversation(name: &str, side: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("behaviour/differences");
+    fs::read_to_string(folder.join(format!("{name}.{side}.txt"))).expect("a conversation")
+}
