@@ -37,6 +37,7 @@ def terminal_closed(name, folder):
             sys.exit(f"`up` failed in a terminal:\n{said.decode()}")
     started = processes(folder)
     assert all(alive(it) for it in started), "the cluster did not outlive `up`"
+    started += pod(folder)
     os.close(terminal)
     os.waitpid(shell, 0)
     wait_for_end(started)
@@ -46,6 +47,7 @@ def keeper_killed(name, folder):
     """Who holds the processes is killed: they live on, and `down` finds each."""
     cluster(name, "up")
     keeper, *started = processes(folder)
+    started += pod(folder)
     os.kill(keeper["pid"], signal.SIGKILL)
     wait_for_end([keeper])
     assert all(alive(it) for it in started), "the processes ended with their keeper"
@@ -62,6 +64,25 @@ def starter_killed(name, folder):
     starter.wait()
     until(lambda: not alive(processes(folder)[0]))
     wait_for_end(processes(folder))
+
+
+def pod(folder):
+    """What runs of a Pod that would run for long."""
+    record = json.loads((folder / "cluster.json").read_text())
+    kubectl = [record["kubectl"], "--kubeconfig", record["kubeconfig"]]
+    container = {"name": "main", "image": "localhost/host-python", "command": ["sleep", "600"]}
+    sleeper = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "sleeper"},
+        "spec": {"containers": [container]},
+    }
+    subprocess.run([*kubectl, "create", "-f", "-"], input=json.dumps(sleeper), text=True, check=True)
+    runs = ["wait", "--for=jsonpath={.status.phase}=Running", "pod/sleeper", f"--timeout={PATIENCE}s"]
+    subprocess.run([*kubectl, *runs], check=True)
+    found = [json.loads(it.read_text()) for it in (folder / "kubelet").rglob("started.json")]
+    assert found and all(alive(it) for it in found), "the Pod runs without a process"
+    return found
 
 
 def cluster(name, action, check=True):

@@ -95,15 +95,17 @@ pub(crate) fn kubectl() -> anyhow::Result<PathBuf> {
 pub(crate) struct TestCluster {
     folder: PathBuf,
     _running: up::Running,
+    /// Nobody else takes it down.
+    _alone: std::fs::File,
 }
 
 impl TestCluster {
     /// One of the same name that was left over is taken down first.
     pub(crate) fn up(name: &str) -> anyhow::Result<Self> {
         let folder = folder(name);
-        let _alone = alone(&folder)?;
+        let alone = alone(&folder)?;
         down::down(&folder)?;
-        Ok(Self { _running: up::up(&folder, Generation::Newest)?, folder })
+        Ok(Self { _running: up::up(&folder, Generation::Newest)?, folder, _alone: alone })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -116,7 +116,7 @@ impl Tools {
                 .arg(part.join(""))
                 .arg("tool"),
         )
-        .context("Go 1.26 or newer builds the real cluster's programs")?;
+        .context("Go 1.24 or newer builds the real cluster's programs")?;
         // The name tells that it is whole; another call may have been faster.
         if fs::rename(&part, &folder).is_err() {
             fs::remove_dir_all(&part)?;

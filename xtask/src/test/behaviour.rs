@@ -25,8 +25,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let real = run_suite("real", Some(cluster.folder()));
         (local.join().expect("it answers with an error"), real)
     });
+    let outcome = (|| compare(&local?, &real?))();
     cluster.down()?;
-    compare(&local?, &real?)
+    outcome
 }
 
 /// With the clients that it runs.
