@@ -30,11 +30,6 @@ macro_rules! differences {
 }
 
 differences! {
-    account_tokens {
-        what: "Tokens of ServiceAccounts",
-        real: "issues one",
-        why: "Pods here are processes of the user, who holds the cluster's own token; none is mounted"
-    }
     deployments {
         what: "Deployments, StatefulSets and DaemonSets",
         real: "lists them",
@@ -54,11 +49,6 @@ differences! {
         what: "`podFailurePolicy` of a Job",
         real: "carries it out",
         why: "the Job controller here does not judge Pods by exit codes, and says so before it starts"
-    }
-    token_reviews {
-        what: "TokenReviews",
-        real: "says whose token it is",
-        why: "there are no tokens but the administrator's"
     }
     watch_paths {
         what: "Watches under `/api/v1/watch`",
