@@ -163,8 +163,10 @@ impl Asked {
     ) -> Result<Response<ResponseBody>> {
         let answer = match (self.method.as_str(), request.subresource.as_deref()) {
             ("GET", Some("log")) => {
-                let log = verbs::log(kube, request, &self.query).await?;
-                return Ok(stream_response("text/plain", log));
+                return Ok(match verbs::log(kube, request, &self.query).await? {
+                    Some(log) => stream_response("text/plain", log),
+                    None => text_response(StatusCode::NO_CONTENT, ""),
+                });
             }
             ("POST", Some("token")) => verbs::token(kube, request, &self.body)?,
             ("POST", Some("binding")) => verbs::bind(kube, request, &self.body)?,

@@ -66,7 +66,7 @@ What is seen of it:
   kubectl get nodes -o wide           the Node, Ready while this program runs
   kubectl get pods --field-selector spec.nodeName=NAME
   kubectl logs -f POD                 comes from here, through the API server
-It stops on SIGTERM or ctrl-c; Pods go on running, and the Node becomes NotReady after 40 seconds.
+It stops on SIGTERM or ctrl-c; Pods go on running, and the Node becomes NotReady within a minute.
 RUST_LOG=local_kube=debug shows more on standard error.";
 
     #[tokio::main]

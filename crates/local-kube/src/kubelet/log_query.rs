@@ -1,11 +1,16 @@
 //! What a request for a Pod's log may ask for, and which container it means.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::core::Status;
 
 use super::log_entries::Wanted;
-use crate::status;
+use crate::status::{self, Qualified, cause};
+
+/// Go's name of the format.
+const RFC_3339: &str = "2006-01-02T15:04:05Z07:00";
 
 /// The query of a request to `pods/NAME/log`.
 #[derive(Clone, Debug, Default)]
@@ -20,41 +25,56 @@ pub struct LogQuery {
 }
 
 impl LogQuery {
-    /// From the decoded pairs of the URL's query.
+    /// From the decoded pairs of the URL's query; of each name the first counts. `pod` is whose log it is.
     pub fn parse<'a>(
+        pod: &str,
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Box<Status>> {
-        let mut query = Self::default();
-        let mut since = [None, None];
+        let mut given = BTreeMap::new();
         for (name, value) in pairs {
-            match name {
-                "container" => query.container = Some(value.to_owned()).filter(|n| !n.is_empty()),
-                "follow" => query.follow = flag(value),
-                "previous" => query.previous = flag(value),
-                "timestamps" => query.timestamps = flag(value),
-                "tailLines" => query.tail_lines = Some(number(name, value, 0)?),
-                "limitBytes" => query.limit_bytes = Some(number(name, value, 1)?),
-                "sinceSeconds" => {
-                    let seconds = i64::try_from(number(name, value, 1)?).unwrap_or(i64::MAX);
-                    let ago = Timestamp::now().checked_sub(SignedDuration::from_secs(seconds));
-                    since[0] = Some(ago.unwrap_or(Timestamp::MIN));
-                }
-                "sinceTime" => {
-                    let time = value.parse().map_err(|_| {
-                        status::bad_request(format!("sinceTime is no RFC 3339 time: {value:?}"))
-                    })?;
-                    since[1] = Some(time);
-                }
-                _ => {}
+            given.entry(name).or_insert(value);
+        }
+        let flag = |name| given.get(name).is_some_and(|value| flag(value));
+        let number = |name| given.get(name).map(|value| number(value)).transpose();
+        let (tail, limit) = (number("tailLines")?, number("limitBytes")?);
+        let since_seconds = number("sinceSeconds")?;
+        let since_time = given.get("sinceTime").map(|value| time(value)).transpose()?;
+        let mut causes = Vec::new();
+        let mut bounded = |field: &str, number: Option<i64>, least: i64, why: &str| {
+            if let Some(number) = number.filter(|number| *number < least) {
+                causes.push(cause::invalid(field, &number.into(), why));
             }
+        };
+        bounded("tailLines", tail, 0, "must be greater than or equal to 0");
+        bounded("limitBytes", limit, 1, "must be greater than 0");
+        if since_time.is_none() {
+            bounded("sinceSeconds", since_seconds, 1, "must be greater than 0");
         }
-        if since.iter().flatten().count() > 1 {
-            return Err(invalid(
-                "sinceTime: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
-            ));
+        if since_seconds.and(since_time).is_some() {
+            let why = "at most one of `sinceTime` or `sinceSeconds` may be specified";
+            causes.push(cause::forbidden("[]", why));
         }
-        query.since = since[0].or(since[1]);
-        Ok(query)
+        if given.contains_key("stream") {
+            causes.push(cause::forbidden("stream", "may not be specified"));
+        }
+        if !causes.is_empty() {
+            let kind = Qualified { name: "PodLogOptions", group: "" };
+            return Err(status::invalid(kind, pod, causes));
+        }
+        let ago = |seconds| {
+            let ago = Timestamp::now().checked_sub(SignedDuration::from_secs(seconds));
+            ago.unwrap_or(Timestamp::MIN)
+        };
+        let container = given.get("container").filter(|name| !name.is_empty());
+        Ok(Self {
+            container: container.map(|name| (*name).to_owned()),
+            follow: flag("follow"),
+            previous: flag("previous"),
+            timestamps: flag("timestamps"),
+            tail_lines: tail.map(i64::unsigned_abs),
+            limit_bytes: limit.map(i64::unsigned_abs),
+            since: since_time.or(since_seconds.map(ago)),
+        })
     }
 
     pub(super) fn wanted(&self) -> Wanted {
@@ -81,37 +101,70 @@ impl LogQuery {
             }
             None if containers.len() == 1 => Ok(containers[0].name.clone()),
             None => {
-                let names = |containers: &[Container]| {
-                    containers.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(" ")
-                };
-                let mut message = format!(
+                let names: Vec<&str> =
+                    inits.iter().chain(containers).map(|it| it.name.as_str()).collect();
+                Err(status::bad_request(format!(
                     "a container name must be specified for pod {name}, choose one of: [{}]",
-                    names(containers)
-                );
-                if !inits.is_empty() {
-                    message += &format!(" or one of the init containers: [{}]", names(inits));
-                }
-                Err(status::bad_request(message))
+                    names.join(" ")
+                )))
             }
         }
     }
 }
 
 fn flag(value: &str) -> bool {
-    !matches!(value.to_ascii_lowercase().as_str(), "false" | "0" | "f")
+    !(value.eq_ignore_ascii_case("false") || value == "0")
 }
 
-fn number(name: &str, value: &str, least: i64) -> Result<u64, Box<Status>> {
-    let number: i64 = value
-        .parse()
-        .map_err(|_| status::bad_request(format!("{name} is no whole number: {value:?}")))?;
-    let bound = if least == 0 { "greater than or equal to 0" } else { "greater than 0" };
-    u64::try_from(number)
-        .ok()
-        .filter(|_| number >= least)
-        .ok_or_else(|| invalid(&format!("{name}: Invalid value: {number}: must be {bound}")))
+fn number(value: &str) -> Result<i64, Box<Status>> {
+    value.parse().map_err(|_| {
+        status::bad_request(format!("strconv.ParseInt: parsing {value:?}: invalid syntax"))
+    })
 }
 
-fn invalid(why: &str) -> Box<Status> {
-    status::plain(422, "Invalid", format!("PodLogOptions \"\" is invalid: {why}"))
+fn time(value: &str) -> Result<Timestamp, Box<Status>> {
+    value.parse().map_err(|_| {
+        status::bad_request(format!(
+            "parsing time {value:?} as {RFC_3339:?}: cannot parse {value:?}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(query: &[(&str, &str)], expected: &Expect) {
+        let refused = LogQuery::parse("talks", query.iter().copied()).unwrap_err();
+        expected.assert_eq(&format!("{} {}", refused.code, refused.message));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused() {
+        check(
+            &[("tailLines", "many")],
+            &expect![[r#"400 strconv.ParseInt: parsing "many": invalid syntax"#]],
+        );
+        check(
+            &[("tailLines", "-1"), ("limitBytes", "0")],
+            &expect![[
+                r#"422 PodLogOptions "talks" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0]"#
+            ]],
+        );
+        check(
+            &[("sinceSeconds", "1"), ("sinceTime", "2026-01-01T00:00:00Z")],
+            &expect![[
+                r#"422 PodLogOptions "talks" is invalid: []: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn the_first_of_two_values_counts() {
+        let pairs = [("tailLines", "1"), ("tailLines", "2"), ("follow", "0"), ("previous", "no")];
+        let query = LogQuery::parse("talks", pairs).unwrap();
+        assert_eq!((query.tail_lines, query.follow, query.previous), (Some(1), false, true));
+    }
 }

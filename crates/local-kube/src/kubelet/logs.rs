@@ -26,22 +26,22 @@ use crate::status;
 /// How often a followed log is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The log that `query` asks for, of a Pod as the API server knows it. `dir` is the kubelet's folder.
+/// The log that `query` asks for, of a Pod as the API server knows it; `None` while it has no node. `dir` is the kubelet's folder.
 pub async fn read(
     dir: &Path,
     pod: &Pod,
     query: &LogQuery,
-) -> Result<BoxStream<'static, io::Result<Bytes>>, Box<Status>> {
+) -> Result<Option<BoxStream<'static, io::Result<Bytes>>>, Box<Status>> {
     let container = query.container(pod)?;
     let Some(run) = run(dir, pod, &container, query.previous)? else {
-        return Ok(stream::empty().boxed());
+        return Ok(None);
     };
     let wanted = query.wanted();
     let followed = query.follow;
     let (mut log, shown) = Log::open(run, wanted).await.map_err(|error| internal(&error))?;
     let first = stream::once(async move { Ok(shown) });
     if !followed {
-        return Ok(first.boxed());
+        return Ok(Some(first.boxed()));
     }
     log.more = true;
     let rest = stream::unfold(log, |mut log| async move {
@@ -54,7 +54,7 @@ pub async fn read(
             }
         }
     });
-    Ok(first.chain(rest).boxed())
+    Ok(Some(first.chain(rest).boxed()))
 }
 
 /// The end of a run's log, as far as it fits a container's termination message.

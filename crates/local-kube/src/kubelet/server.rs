@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -164,7 +164,7 @@ impl Kubelet {
     ) -> Result<Response<Body>, (StatusCode, String)> {
         let pairs: Vec<(String, String)> = query::pairs(query).collect();
         let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let mut query = LogQuery::parse(pairs).map_err(status)?;
+        let mut query = LogQuery::parse(name, pairs).map_err(status)?;
         query.container = Some(container.to_owned());
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let pod = pods.get_opt(name).await.map_err(|error| {
@@ -177,6 +177,8 @@ impl Kubelet {
         let pod =
             pod.ok_or_else(|| (StatusCode::NOT_FOUND, format!("pod {name:?} does not exist")))?;
         let log = logs::read(&self.dir, &pod, &query).await.map_err(status)?;
+        // One without a node is none of this node's, and was refused above.
+        let log = log.unwrap_or_else(|| stream::empty().boxed());
         let body = StreamBody::new(log.map_ok(Frame::data)).boxed_unsync();
         let mut response = Response::new(body);
         let text = header::HeaderValue::from_static("text/plain");

@@ -177,7 +177,10 @@ async fn token(
     };
     let account = account.filter(|name| !name.is_empty()).unwrap_or("default");
     let token = accounts.create_token_request(account, &PostParams::default(), &request).await;
-    let token = token.map_err(|error| format!("failed to fetch token: {error}"))?;
+    let token = token.map_err(|error| match error {
+        kube::Error::Api(status) => format!("failed to fetch token: {}", status.message),
+        error => format!("failed to fetch token: {error}"),
+    })?;
     Ok(token.status.and_then(|status| status.token).unwrap_or_default().into_bytes())
 }
 

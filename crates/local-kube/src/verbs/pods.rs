@@ -71,11 +71,13 @@ pub(crate) async fn evict(kube: &LocalKube, request: &mut Request, body: &[u8]) 
     Ok(Answer::Json(StatusCode::CREATED, success()))
 }
 
-/// `GET pods/NAME/log`, read from the kubelet's folder.
+/// `GET pods/NAME/log`, read from the kubelet's folder; a Pod without a node has none.
 #[cfg(unix)]
-pub(crate) async fn log(kube: &LocalKube, request: &Request, query: &str) -> Result<Log> {
+pub(crate) async fn log(kube: &LocalKube, request: &Request, query: &str) -> Result<Option<Log>> {
     let pairs: Vec<(String, String)> = query::pairs(query).collect();
-    let query = LogQuery::parse(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    let name = request.name.as_deref().unwrap_or_default();
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let query = LogQuery::parse(name, pairs)?;
     let (_, object) = request.stored(kube)?;
     let pod = Pod::deserialize(&object.value).map_err(status::internal)?;
     match kube.pods() {
@@ -85,7 +87,7 @@ pub(crate) async fn log(kube: &LocalKube, request: &Request, query: &str) -> Res
 }
 
 #[cfg(not(unix))]
-pub(crate) async fn log(_: &LocalKube, _: &Request, _: &str) -> Result<Log> {
+pub(crate) async fn log(_: &LocalKube, _: &Request, _: &str) -> Result<Option<Log>> {
     Err(status::internal("pods do not run on this system"))
 }
 

@@ -231,12 +231,12 @@ impl Cluster {
     /// A Pod's log, as the log subresource reads it.
     pub(crate) async fn log(&self, name: &str, query: &[(&str, &str)]) -> Result<String, String> {
         let pod = self.api::<Pod>().get(name).await.unwrap();
-        let query =
-            kubelet::LogQuery::parse(query.iter().copied()).map_err(|status| status.message)?;
+        let query = kubelet::LogQuery::parse(name, query.iter().copied())
+            .map_err(|status| status.message)?;
         let log =
             kubelet::read_log(&self.dir, &pod, &query).await.map_err(|status| status.message)?;
         let read: Vec<bytes::Bytes> =
-            tokio::time::timeout(PATIENCE, log.try_collect()).await.unwrap().unwrap();
+            tokio::time::timeout(PATIENCE, log.unwrap().try_collect()).await.unwrap().unwrap();
         Ok(String::from_utf8(read.concat()).unwrap())
     }
 }

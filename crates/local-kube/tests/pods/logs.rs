@@ -42,7 +42,7 @@ async fn what_has_no_log_is_said_as_a_kubelet_does() {
         (("container", "side"), "container side is not valid for pod once"),
         (
             ("tailLines", "-1"),
-            "PodLogOptions \"\" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0",
+            "PodLogOptions \"once\" is invalid: tailLines: Invalid value: -1: must be greater than or equal to 0",
         ),
     ] {
         assert_eq!(cluster.log("once", &[query]).await.unwrap_err(), expected);
