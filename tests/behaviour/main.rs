@@ -6,6 +6,7 @@ mod api;
 mod clients;
 mod conversation;
 mod differences;
+mod pods;
 mod rbac;
 mod tools;
 

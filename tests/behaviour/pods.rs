@@ -1,0 +1,7 @@
+//! What a Pod goes through, and what is said of it meanwhile.
+
+mod endings;
+mod logs;
+mod meeting;
+mod observed;
+mod waiting;
