@@ -1,5 +1,9 @@
 //! What tools answer, whoever runs the cluster.
 
+mod errors;
+mod jobs;
+mod outcomes;
+
 use expect_test::expect;
 use kubeflow_mcp_core::{Persona, Policy};
 use kubeflow_mcp_tests::cluster::Cluster;

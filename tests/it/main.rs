@@ -6,7 +6,6 @@ mod bad_input;
 mod confirmation;
 mod contributing;
 mod generated;
-mod outcomes;
 mod registry;
 mod requests;
 mod session;

@@ -1,12 +1,13 @@
-//! What an admission webhook is asked and answers.
+//! What admission webhooks, and the rules of a definition, are asked and answer.
 
 use futures::future::BoxFuture;
-use kube::core::Status;
+use kube::core::{Status, response::StatusCause};
 use serde_json::Value;
 
 /// One write to one object, after the schema's defaults and before it is stored.
 #[derive(Clone, Debug)]
 pub struct Admission {
+    pub stage: Stage,
     pub operation: Operation,
     pub group: String,
     pub version: String,
@@ -22,6 +23,20 @@ pub struct Admission {
     pub dry_run: bool,
     /// What the client is told in `Warning` headers.
     pub warnings: Vec<String>,
+    /// The rules that the object breaks, which the API server refuses with what the schema refuses.
+    pub broken_rules: Vec<StatusCause>,
+}
+
+/// When an admitting function is asked. A creation or update passes all stages, in this order; a
+/// deletion only the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The object may be changed. Nothing has judged it yet, so it can be anything.
+    Mutating,
+    /// The schema has passed the object: which `x-kubernetes-validations` does it break?
+    Rules,
+    /// The object is as it will be stored.
+    Validating,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -67,7 +67,7 @@ mod verbs;
 mod watch;
 
 pub use crate::{
-    admission::{Admission, Admit, Denial, Operation, UserInfo},
+    admission::{Admission, Admit, Denial, Operation, Stage, UserInfo},
     host_python::{HOST_PYTHON, PYTHON_PACKAGES},
     path::ApiPath,
 };

@@ -101,15 +101,26 @@ pub(crate) fn problems(kind: &Kind, object: &Value) -> Vec<StatusCause> {
         for (key, value) in metadata[field].as_object().into_iter().flatten() {
             let path = format!("metadata.{field}");
             if !is_qualified(key) {
-                causes.push(cause::invalid(&path, &json!(key), QUALIFIED));
+                let why = if key.matches('/').count() > 1 { LABEL_KEY } else { QUALIFIED };
+                causes.push(cause::invalid(&path, &json!(key), why));
             }
             match value.as_str() {
+                Some(text) if check && text.len() > 63 => {
+                    causes.push(cause::invalid(&path, value, "must be no more than 63 bytes"));
+                }
                 Some(text) if check && !is_label_value(text) => {
                     causes.push(cause::invalid(&path, value, LABEL_VALUE));
                 }
                 _ => {}
             }
         }
+    }
+    let annotations = metadata["annotations"].as_object().into_iter().flatten();
+    let size: usize =
+        annotations.map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    if size > ANNOTATIONS {
+        let message = format!("Too long: may not be more than {ANNOTATIONS} bytes");
+        causes.push(cause::cause("FieldValueTooLong", "metadata.annotations", message));
     }
     for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
         for (field, why) in [
@@ -146,9 +157,28 @@ fn finalizer_problems(metadata: &Value) -> impl Iterator<Item = StatusCause> {
     })
 }
 
+/// What the client is told of finalizers that it adds.
+pub(crate) fn finalizer_warnings(old: &Value, new: &Value) -> Vec<String> {
+    let names = |object: &Value| -> Vec<String> {
+        let names = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+        names.filter_map(|it| it.as_str().map(str::to_owned)).collect()
+    };
+    let known = names(old);
+    let added = names(new).into_iter().filter(|it| !known.contains(it) && !it.contains('/'));
+    added
+        .map(|it| {
+            format!("metadata.finalizers: {it:?}: prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers")
+        })
+        .collect()
+}
+
+/// How many bytes the annotations of an object may have.
+const ANNOTATIONS: usize = 256 << 10;
+
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_KEY: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 fn name_problem(kind: &Kind, name: &str) -> Option<&'static str> {

@@ -1,5 +1,6 @@
 //! Structural schemas of custom resources: pruning, defaults, validation.
 
+pub mod go;
 mod prune;
 mod validate;
 
@@ -61,6 +62,18 @@ pub fn items(schema: &Schema) -> Option<&Schema> {
         // A structural schema has one schema for all items.
         JSONSchemaPropsOrArray::Schemas(_) => None,
     }
+}
+
+/// Whether any part of the schema has `x-kubernetes-validations`.
+pub fn has_rules(schema: &Schema) -> bool {
+    let additional = match &schema.additional_properties {
+        Some(JSONSchemaPropsOrBool::Schema(schema)) => Some(&**schema),
+        _ => None,
+    };
+    schema.x_kubernetes_validations.iter().flatten().next().is_some()
+        || schema.properties.iter().flatten().any(|(_, property)| has_rules(property))
+        || items(schema).is_some_and(has_rules)
+        || additional.is_some_and(has_rules)
 }
 
 /// Joins a field's name to the path of its object.
@@ -157,7 +170,7 @@ mod tests {
                 spec.count: Invalid value: 11: spec.count in body should be less than or equal to 10 (FieldValueInvalid)
                 spec.few: Too many: 2: must have at most 1 items (FieldValueTooMany)
                 spec.flag: Invalid value: "string": spec.flag in body must be of type boolean: "string" (FieldValueTypeInvalid)
-                spec.map: Invalid value: {}: spec.map in body should have at least 1 properties (FieldValueInvalid)
+                spec.map: Invalid value: 0: spec.map in body should have at least 1 properties (FieldValueInvalid)
                 spec.name: Too long: may not be more than 3 bytes (FieldValueTooLong)
                 spec.name: Invalid value: "ABCD": spec.name in body should match '^[a-z]+$' (FieldValueInvalid)
                 spec.one: Invalid value: {}: "spec.one" must validate one and only one schema (oneOf). Found none valid (FieldValueInvalid)
@@ -165,7 +178,7 @@ mod tests {
                 spec.port: Invalid value: "boolean": spec.port in body must be of type integer,string: "boolean" (FieldValueTypeInvalid)
                 spec.set[1]: Duplicate value: "x" (FieldValueDuplicate)
                 spec.short: Invalid value: "": spec.short in body should be at least 1 chars long (FieldValueInvalid)
-                spec.some: Invalid value: []: spec.some in body should have at least 1 items (FieldValueInvalid)
+                spec.some: Invalid value: 0: spec.some in body should have at least 1 items (FieldValueInvalid)
                 spec.steps[1]: Duplicate value: {"name":"a"} (FieldValueDuplicate)
                 spec.steps[2].name: Required value (FieldValueRequired)"#]],
         );

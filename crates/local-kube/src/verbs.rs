@@ -23,7 +23,7 @@ pub(crate) use self::{
     update::{apply_patch, update},
 };
 use crate::{
-    Admission, LocalKube, Operation, UserInfo,
+    Admission, LocalKube, Operation, Stage, UserInfo,
     apply::{self, Manager},
     kinds::{Form, Kind},
     metadata,
@@ -111,7 +111,7 @@ impl Request {
         rbac::check_escalation(&kube.grants(), &self.user, &self.kind, namespace, old, new)
     }
 
-    /// Has the given admitting functions decide on one write.
+    /// Has webhooks, the schema and its rules decide on one write, in the order of a real API server.
     pub(crate) async fn admitted(
         &mut self,
         kube: &LocalKube,
@@ -120,14 +120,12 @@ impl Request {
         object: Value,
         old: &Value,
     ) -> Result<Value> {
-        if kube.admit().is_empty() {
-            return Ok(object);
-        }
         let resource = match &self.subresource {
             Some(subresource) => format!("{}/{subresource}", self.kind.plural),
             None => self.kind.plural.clone(),
         };
         let mut admission = Admission {
+            stage: Stage::Mutating,
             operation,
             group: self.kind.group.clone(),
             version: self.kind.version.clone(),
@@ -139,14 +137,30 @@ impl Request {
             user: self.user.clone(),
             dry_run: self.query.dry_run,
             warnings: Vec::new(),
+            broken_rules: Vec::new(),
         };
-        let client = kube.inner_client();
-        for admit in kube.admit() {
-            admit(&mut admission, client).await.map_err(|denial| denial.0)?;
+        if operation != Operation::Delete {
+            ask(kube, &mut admission, Stage::Mutating).await?;
+            admission.object = form::shaped(&self.kind, None, admission.object.take())?.0;
+            let mut causes = form::problems(&self.kind, &admission.object, old);
+            if form::allows_rules(&self.kind, &mut causes) {
+                ask(kube, &mut admission, Stage::Rules).await?;
+                causes.append(&mut admission.broken_rules);
+            }
+            form::refuse(&self.kind, &admission.object, causes)?;
         }
+        ask(kube, &mut admission, Stage::Validating).await?;
         self.warnings.append(&mut admission.warnings);
         Ok(admission.object)
     }
+}
+
+async fn ask(kube: &LocalKube, admission: &mut Admission, stage: Stage) -> Result<()> {
+    admission.stage = stage;
+    for admit in kube.admit() {
+        admit(admission, kube.inner_client()).await.map_err(|denial| denial.0)?;
+    }
+    Ok(())
 }
 
 /// The answer to a deletion that left nothing.

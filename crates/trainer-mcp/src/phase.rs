@@ -58,6 +58,7 @@ pub enum SdkStatus {
     Failed,
 }
 
+/// This and what else is said of Kueue is taken from its documentation: the tests' clusters have none.
 pub const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 const MULTI_KUEUE: &str = "kueue.x-k8s.io/multikueue";
 /// The only event that the Trainer emits.

@@ -14,8 +14,8 @@ async fn a_pod_that_succeeds() {
     pod.phase("Running").await;
     gate.open();
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Running (ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready)  main running
         Succeeded (Initialized PodScheduled) PodCompleted main terminated Completed 0"#]].assert_eq(&pod.steps("Succeeded").await);
@@ -44,8 +44,8 @@ async fn a_pod_that_fails_after_its_init_container() {
     pod.phase("Running").await;
     gate.open();
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (PodScheduled) ContainersNotReady first waiting PodInitializing, main waiting PodInitializing
         Pending (PodReadyToStartContainers PodScheduled) ContainersNotReady first running, main waiting PodInitializing
         Running (ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready)  first terminated Completed 0, main running
@@ -75,8 +75,8 @@ async fn a_pod_that_crashes_again_and_again() {
     // So short a run may end before anybody has seen it run.
     let steps: Vec<_> = steps.lines().filter(|step| !step.contains("running")).collect();
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Running (Initialized PodReadyToStartContainers PodScheduled) ContainersNotReady main terminated Error 1
         Running (Initialized PodReadyToStartContainers PodScheduled) ContainersNotReady main terminated Error 1 restarts 1
@@ -98,8 +98,8 @@ async fn a_pod_that_ends_when_it_is_asked_to() {
     pod.phase("Running").await;
     pod.delete().await;
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Running (ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready)  main running
         Succeeded (Initialized PodScheduled) PodCompleted main terminated Completed 0
@@ -120,8 +120,8 @@ async fn a_pod_that_does_not_end_in_its_grace_period() {
     pod.phase("Running").await;
     pod.delete().await;
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Running (ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready)  main running
         Failed (Initialized PodScheduled) PodFailed main terminated Error 137
@@ -139,8 +139,8 @@ async fn a_pod_that_takes_more_memory_than_it_may() {
     pod.phase("Running").await;
     gate.open();
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Running (ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready)  main running
         Failed (Initialized PodScheduled) PodFailed main terminated OOMKilled 137"#]].assert_eq(&pod.steps("Failed").await);
@@ -153,8 +153,8 @@ async fn a_pod_that_is_active_for_too_long() {
     late["spec"]["activeDeadlineSeconds"] = 5.into();
     let pod = Observed::create(&namespace, late).await;
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Running (ContainersReady Initialized PodReadyToStartContainers PodScheduled Ready)  main running
         Failed (Initialized PodScheduled) DeadlineExceeded PodFailed main terminated Error 7"#]].assert_eq(&pod.steps("Failed").await);

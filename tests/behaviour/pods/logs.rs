@@ -46,9 +46,8 @@ async fn what_is_asked_of_a_log_is_shown() {
             tw"#]],
         ),
         (
-            "tailLines=2&timestamps=true",
+            "tailLines=1&timestamps=true",
             expect![[r#"
-            TIME 
             TIME last
         "#]],
         ),

@@ -99,5 +99,5 @@ async fn a_process_knows_who_it_is() {
     expect![[r#"
         knows 127.0.0.1 knows knows-$(NAME)
         team="blue""#]]
-    .assert_eq(&log.text.trim_end());
+    .assert_eq(log.text.trim_end());
 }

@@ -161,7 +161,8 @@ fn step(pod: &Value) -> String {
     let containers: Vec<String> = containers.map(|it| container(&it)).collect();
     let held = held.into_iter().collect::<Vec<_>>().join(" ");
     let why = [text(&status["reason"]), ready.unwrap_or_default()].join(" ");
-    format!("{} ({held}) {} {}", text(&status["phase"]), why.trim(), containers.join(", "))
+    let phase = text(&status["phase"]);
+    format!("{phase} ({held}) {} {}", why.trim(), containers.join(", ")).trim_end().to_owned()
 }
 
 fn container(status: &Value) -> String {

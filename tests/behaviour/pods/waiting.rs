@@ -20,8 +20,8 @@ async fn a_pod_whose_config_map_is_missing() {
         Warning Failed [spec.containers{main}] Error: configmap "absent" not found"#]].assert_eq(&said.join("\n"));
     pod.delete().await;
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Pending (Initialized PodReadyToStartContainers PodScheduled) ContainersNotReady main waiting CreateContainerConfigError configmap "absent" not found
         Failed (Initialized PodScheduled) PodFailed main terminated ContainerStatusUnknown 137 The container could not be located when the pod was terminated
@@ -38,8 +38,8 @@ async fn a_pod_whose_volume_is_missing() {
     let said = said.lines().map(|line| line.split_once(' ').unwrap().1).collect::<Vec<_>>();
     expect![[r#"Warning FailedMount [] MountVolume.SetUp failed for volume "keys" : secret "absent" not found"#]].assert_eq(&said.join("\n"));
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating"#]]
     .assert_eq(&pod.steps("ContainerCreating").await);
 }
@@ -51,8 +51,8 @@ async fn a_pod_with_no_such_program() {
     lacks["spec"]["containers"][0]["command"] = json!(["no-such-program"]);
     let pod = Observed::create(&namespace, lacks).await;
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ContainerCreating
         Failed (Initialized PodScheduled) PodFailed main terminated StartError 128 failed to start "no-such-program": no such file, or not found in $PATH"#]].assert_eq(&pod.steps("Failed").await);
     expect![[r#"
@@ -68,8 +68,8 @@ async fn a_pod_of_an_image_that_the_node_has_not() {
     foreign["spec"]["containers"][0]["image"] = "docker.io/library/busybox".into();
     let pod = Observed::create(&namespace, foreign).await;
     expect![[r#"
-        Pending ()  
-        Pending (PodScheduled)  
+        Pending ()
+        Pending (PodScheduled)
         Pending (Initialized PodScheduled) ContainersNotReady main waiting ErrImageNeverPull this node runs Pods as processes and cannot run the container image "docker.io/library/busybox"; it can run localhost/host-python"#]].assert_eq(&pod.steps("ErrImageNeverPull").await);
     expect![[r#"
         1x Warning ErrImageNeverPull [spec.containers{main}] this node runs Pods as processes and cannot run the container image "docker.io/library/busybox"; it can run localhost/host-python

@@ -11,6 +11,9 @@ pub fn default(resource: &str, object: &mut Value) {
         "pods" => {
             pod_spec(&mut object["spec"]);
             set(&mut object["spec"], "enableServiceLinks", true);
+            for field in ["initContainers", "containers"] {
+                items(&mut object["spec"], field).for_each(requests);
+            }
         }
         "jobs.batch" => job(object),
         "services" => service_spec(&mut object["spec"]),
@@ -113,6 +116,16 @@ fn admitted_pod(spec: &mut Value) {
     }
 }
 
+/// A Pod asks for as much as its limits allow; a template says nothing of it.
+fn requests(container: &mut Value) {
+    let limits = object(&container["resources"], "limits").cloned().unwrap_or_default();
+    for (name, limit) in limits {
+        if container["resources"]["requests"][&name].is_null() {
+            container["resources"]["requests"][&name] = limit;
+        }
+    }
+}
+
 fn container(container: &mut Value) {
     let policy = match text(container, "image").rsplit('/').next().unwrap_or_default() {
         image if image.contains('@') => "IfNotPresent",
@@ -125,12 +138,6 @@ fn container(container: &mut Value) {
     set(container, "terminationMessagePath", "/dev/termination-log");
     set(container, "terminationMessagePolicy", "File");
     set(container, "resources", json!({}));
-    let limits = object(&container["resources"], "limits").cloned().unwrap_or_default();
-    for (name, limit) in limits {
-        if container["resources"]["requests"][&name].is_null() {
-            container["resources"]["requests"][&name] = limit;
-        }
-    }
     items(container, "ports").for_each(|port| set(port, "protocol", "TCP"));
     for variable in items(container, "env") {
         if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef") {

@@ -26,11 +26,22 @@ fn walk(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<StatusCause
     let expected = expected_type(schema);
     if !expected.is_empty() && !expected.split(',').any(|expected| is(expected, value)) {
         causes.push(wrong_type(path, expected, type_of(value)));
+        if schema.any_of.is_some() && type_of(value) == "number" {
+            // The alternatives are tried too, and the last of them is told with no field.
+            let told = |why: String| {
+                let message = format!("Invalid value: \"\": {why}");
+                cause::cause("FieldValueInvalid", "<nil>", message)
+            };
+            causes.push(told(format!("{path:?} must validate at least one schema (anyOf)")));
+            causes.push(wrong_type(path, "integer", "number"));
+            let form = "Checked value must be of type integer (default format) in";
+            causes.push(told(format!("{form} {path}")));
+        }
         return;
     }
     check_enum(schema, value, path, causes);
     match value {
-        Value::Object(object) => check_object(schema, value, object, path, causes),
+        Value::Object(object) => check_object(schema, object, path, causes),
         Value::Array(list) => check_list(schema, value, list, path, causes),
         Value::String(text) => check_text(schema, value, text, path, causes),
         Value::Number(_) => check_number(schema, value, path, causes),
@@ -75,7 +86,6 @@ fn check_enum(schema: &Schema, value: &Value, path: &str, causes: &mut Vec<Statu
 
 fn check_object(
     schema: &Schema,
-    value: &Value,
     object: &Map<String, Value>,
     path: &str,
     causes: &mut Vec<StatusCause>,
@@ -97,7 +107,7 @@ fn check_object(
     }
     if let Some(least) = schema.min_properties.filter(|least| (object.len() as i64) < *least) {
         let detail = format!("{} should have at least {least} properties", in_body(path));
-        causes.push(cause::invalid(path, value, &detail));
+        causes.push(cause::invalid(path, &object.len().into(), &detail));
     }
     for (name, value) in object {
         // The API server's own types judge metadata.
@@ -122,7 +132,7 @@ fn check_list(
     }
     if let Some(least) = schema.min_items.filter(|least| (list.len() as i64) < *least) {
         let detail = format!("{} should have at least {least} items", in_body(path));
-        causes.push(cause::invalid(path, value, &detail));
+        causes.push(cause::invalid(path, &list.len().into(), &detail));
     }
     if schema.unique_items == Some(true) && repeated(list.iter()).next().is_some() {
         let detail = format!("{} shouldn't contain duplicates", in_body(path));

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{Status, response::StatusCause};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Patching, Request};
 use crate::{
@@ -46,12 +46,13 @@ pub(super) fn shaped(
             let typed = serde_json::from_value::<ObjectMeta>(given.clone())
                 .and_then(serde_json::to_value)
                 .map_err(|error| {
-                    let whole = json!({"metadata": given});
-                    unfit(kind, patching, "io.k8s.api.core.v1.ConfigMap", &whole, &error)
+                    let schema = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+                    unfit(kind, patching, schema, &given, &error)
                 })?;
             unknown = Vec::new();
             missing(&given, &typed, &mut "metadata".to_owned(), &mut unknown);
             object["metadata"] = typed;
+            whole_numbers(&mut object);
             if let Some(schema) = schema {
                 unknown.extend(schema::prune(schema, &mut object));
                 schema::default(schema, &mut object);
@@ -99,27 +100,63 @@ fn undecodable(kind: &Kind, patching: Option<&Patching>, why: &str) -> Box<Statu
     }
 }
 
-/// Refuses what the kind does not allow.
-pub(super) fn check(kind: &Kind, object: &Value) -> Result<()> {
+/// What the kind does not allow of an object, or of a change from `old`.
+pub(super) fn problems(kind: &Kind, object: &Value, old: &Value) -> Vec<StatusCause> {
     let mut causes = metadata::problems(kind, object);
     causes.extend(match &kind.form {
         Form::Custom { schema: Some(schema), .. } => schema::validate(schema, object),
         Form::Custom { schema: None, .. } => Vec::new(),
         Form::BuiltIn { .. } => built_in::validate(&kind.resource, object),
     });
-    refuse(kind, object, causes)
+    if causes.is_empty() && !old.is_null() {
+        causes = built_in::check_change(&kind.resource, old, object);
+    }
+    causes
 }
 
-/// Refuses changes that the kind does not allow.
-pub(super) fn check_change(kind: &Kind, old: &Value, new: &Value) -> Result<()> {
-    refuse(kind, new, built_in::check_change(&kind.resource, old, new))
+/// Whether the rules of a schema can be asked. Where the object is too wrong for that, it is told,
+/// as a real API server tells it.
+pub(super) fn allows_rules(kind: &Kind, causes: &mut Vec<StatusCause>) -> bool {
+    const BLOCKING: [&str; 5] = [
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    ];
+    let blocked = causes.iter().any(|cause| BLOCKING.contains(&cause.reason.as_str()));
+    if blocked
+        && let Form::Custom { schema: Some(schema), .. } = &kind.form
+        && schema::has_rules(schema)
+    {
+        let why = "Invalid value: null: some validation rules were not checked because the object \
+                   was invalid; correct the existing errors to complete validation";
+        causes.push(status::cause::cause("FieldValueInvalid", "<nil>", why.to_owned()));
+    }
+    !blocked
 }
 
-fn refuse(kind: &Kind, object: &Value, causes: Vec<StatusCause>) -> Result<()> {
+pub(super) fn refuse(kind: &Kind, object: &Value, causes: Vec<StatusCause>) -> Result<()> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     match causes.is_empty() {
         true => Ok(()),
         false => Err(status::invalid(kind.by_kind(), name, causes)),
+    }
+}
+
+/// A number without a fraction is a whole one, however it was written.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|it| number.is_f64() && it.fract() == 0.0);
+            // Beyond this, neighbouring numbers can no longer be told apart.
+            if let Some(whole) = whole.filter(|it| it.abs() < 9e15) {
+                *value = (whole as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
     }
 }
 

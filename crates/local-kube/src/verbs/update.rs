@@ -179,12 +179,9 @@ async fn change(
     if !applied {
         keep_record(&old.value, &mut new);
     }
-    form::check(&kind, &new)?;
     let mut new = request.admitted(kube, Operation::Update, &key.name, new, &old.value).await?;
-    new = form::shaped(&kind, None, new)?.0;
     metadata::count_generation(&old.value, &mut new);
-    form::check(&kind, &new)?;
-    form::check_change(&kind, &old.value, &new)?;
+    request.warnings.extend(metadata::finalizer_warnings(&old.value, &new));
     request.check_escalation(kube, &old.value, &new)?;
     new["metadata"]["resourceVersion"] = old.version.to_string().into();
     if new == old.value {
@@ -264,6 +261,15 @@ fn check_identity(kind: &Kind, name: &str, old: &Object, new: &Value) -> Result<
         )));
     }
     let uid = old.value["metadata"]["uid"].as_str().unwrap_or_default();
+    if !["", uid].contains(&text("uid")) && matches!(kind.form, Form::Custom { .. }) {
+        let cause = cause::invalid("metadata.uid", &text("uid").into(), "field is immutable");
+        // Two checks find it; that they say the same is told once.
+        let mut refused = status::invalid(kind.by_kind(), name, vec![cause.clone()]);
+        if let Some(details) = &mut refused.details {
+            details.causes.push(cause);
+        }
+        return Err(refused);
+    }
     if !["", uid].contains(&text("uid")) {
         let why = format!(
             "Precondition failed: UID in precondition: {}, UID in object meta: {uid}",

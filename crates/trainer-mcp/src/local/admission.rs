@@ -38,7 +38,7 @@ pub(super) fn admit<'a>(
 
 type Verdict = Result<(), Box<Status>>;
 
-/// What the API server answers when rules of the definition are broken.
+/// What a webhook answers that finds an object invalid as the API server would.
 fn invalid(kind: &str, group: &str, name: &str, causes: Vec<StatusCause>) -> Verdict {
     if causes.is_empty() {
         return Ok(());
@@ -48,8 +48,12 @@ fn invalid(kind: &str, group: &str, name: &str, causes: Vec<StatusCause>) -> Ver
 
 /// What it answers when a webhook finds fault with fields.
 fn denied(webhook: &str, causes: &[StatusCause]) -> Verdict {
-    let all: Vec<_> =
-        causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+    let mut all: Vec<String> = Vec::new();
+    for cause in causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)) {
+        if !all.contains(&cause) {
+            all.push(cause);
+        }
+    }
     match all.as_slice() {
         [] => Ok(()),
         [one] => Err(status::denied_by_webhook(webhook, one)),
@@ -63,9 +67,13 @@ fn wrong(field: impl Into<String>, value: &impl serde::Serialize, why: &str) -> 
     status::cause::cause("FieldValueInvalid", field, format!("Invalid value: {value}: {why}"))
 }
 
-/// A field that breaks a CEL rule: the API server leaves its value out.
-fn broken(field: impl Into<String>, why: &str) -> StatusCause {
-    status::cause::cause("FieldValueInvalid", field, format!("Invalid value: {why}"))
+/// A field that breaks a CEL rule: of what is not a plain value, the API server shows nothing.
+fn broken(field: impl Into<String>, value: &Value, why: &str) -> StatusCause {
+    let shown = match value {
+        Value::Object(_) | Value::Array(_) => String::new(),
+        plain => format!("{plain}: "),
+    };
+    status::cause::cause("FieldValueInvalid", field, format!("Invalid value: {shown}{why}"))
 }
 
 /// Reads an object that the schema has passed, or says what it holds that Pods cannot.

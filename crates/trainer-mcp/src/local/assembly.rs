@@ -4,7 +4,7 @@ mod environment;
 mod patches;
 pub(super) mod torchtune;
 
-pub(super) use self::environment::gpus;
+pub(super) use self::{environment::gpus, patches::metadata};
 
 use std::collections::BTreeMap;
 
@@ -101,11 +101,6 @@ pub(super) fn template(job: &TrainJob, runtime: &RuntimeSpec) -> Result<JobSetSp
         }
     }
     Ok(spec)
-}
-
-/// The runtime's template as it stands.
-pub(super) fn unpatched_template(runtime: &RuntimeSpec) -> Result<JobSetSpec, AssemblyError> {
-    read_template(runtime.template.spec.clone())
 }
 
 fn read_template(template: Value) -> Result<JobSetSpec, AssemblyError> {

@@ -1,17 +1,32 @@
 //! The custom resources of Kubeflow Trainer and JobSet, with schemas of our own.
 
+mod types;
+
 use std::sync::LazyLock;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps,
+};
 use serde::Deserialize;
+use serde_json::Value;
 
-/// One YAML document in four files: what several definitions share is an anchor in the earlier ones.
+use self::types::Types;
+
+/// One YAML document in three files: what several definitions share is an anchor in the earlier ones.
 const DEFINITIONS: &str = concat!(
-    include_str!("crds/pods.yaml"),
     include_str!("crds/job_set.yaml"),
     include_str!("crds/train_job.yaml"),
     include_str!("crds/runtimes.yaml"),
 );
+
+/// The types of Kubernetes, and of the Trainer's patches, that the definitions refer to.
+pub(super) static TYPES: LazyLock<Types> = LazyLock::new(|| {
+    Types::read(concat!(
+        include_str!("crds/pods.txt"),
+        include_str!("crds/volumes.txt"),
+        include_str!("crds/patches.txt"),
+    ))
+});
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,8 +39,11 @@ struct Definitions {
 
 /// Read once: tests open a cluster each, and the text is long.
 static CRDS: LazyLock<[CustomResourceDefinition; 4]> = LazyLock::new(|| {
-    let definitions: Definitions =
+    let mut definitions: Value =
         serde_saphyr::from_str(DEFINITIONS).expect("a test reads the same text");
+    TYPES.resolve(&mut definitions);
+    let definitions: Definitions =
+        serde_json::from_value(definitions).expect("a test reads the same text");
     [
         definitions.job_set,
         definitions.train_job,
@@ -38,10 +56,14 @@ pub(super) fn crds() -> Vec<CustomResourceDefinition> {
     CRDS.to_vec()
 }
 
+/// The schema of one kind's objects.
+pub(super) fn schema(plural: &str) -> Option<&'static JSONSchemaProps> {
+    let definition = CRDS.iter().find(|it| it.spec.names.plural == plural)?;
+    definition.spec.versions.first()?.schema.as_ref()?.open_api_v3_schema.as_ref()
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn schema(plural: &str) -> Value {

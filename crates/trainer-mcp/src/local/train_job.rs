@@ -179,7 +179,7 @@ impl RuntimeRef {
     pub(super) fn unsupported(&self) -> Option<String> {
         let known = self.group() == GROUP
             && matches!(self.kind(), "ClusterTrainingRuntime" | "TrainingRuntime");
-        (!known).then(|| format!("{}.{}", self.kind(), self.group()))
+        (!known).then(|| [self.kind(), self.group()].join(".").trim_end_matches('.').to_owned())
     }
 }
 

@@ -37,14 +37,17 @@ pub enum Trouble {
     Failed,
 }
 
+/// The first is seen by the tests on a real cluster. The others are taken from Kubernetes' source: the
+/// kubelet of those tests runs processes, and pulls no images.
 const IMAGE_REASONS: [&str; 6] = [
+    "ErrImageNeverPull",
     "ErrImagePull",
     "ImagePullBackOff",
     "InvalidImageName",
-    "ErrImageNeverPull",
     "RegistryUnavailable",
     "ImageInspectError",
 ];
+/// Taken from Kubernetes' source, but for the first.
 const START_REASONS: [&str; 5] = [
     "CreateContainerConfigError",
     "CreateContainerError",

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{Api, Client, core::response::StatusCause};
 use local_kube::{
-    Admission, Operation,
+    Admission, Operation, Stage,
     status::{self, cause},
 };
 use serde_json::{Map, Value, json};
@@ -24,16 +24,21 @@ const CHANGEABLE: [(&str, &str); 5] = [
 ];
 
 pub(super) async fn admit(admission: &mut Admission, client: &Client) -> Verdict {
-    // On changes too: the Trainer applies its JobSet anew without the defaults of claims, which may
-    // not change.
-    default(&mut admission.object["spec"]);
+    match admission.stage {
+        // On changes too: the Trainer applies its JobSet anew without the defaults of claims, which
+        // may not change.
+        Stage::Mutating => {
+            default(&mut admission.object["spec"]);
+            return Ok(());
+        }
+        Stage::Rules => {
+            let broken = rules::of_job_set(&admission.object, &admission.old);
+            admission.broken_rules.extend(broken);
+            return Ok(());
+        }
+        Stage::Validating => {}
+    }
     let object = &admission.object;
-    invalid(
-        "JobSet",
-        "jobset.x-k8s.io",
-        &admission.name,
-        rules::of_job_set(object, &admission.old),
-    )?;
     let faults = if admission.operation == Operation::Create {
         let job_set: JobSet = read(object)?;
         let mut faults = faults(&admission.name, &job_set.spec);
@@ -68,9 +73,16 @@ fn default(spec: &mut Value) {
     absent(network, "publishNotReadyAddresses", true.into());
     let jobs = spec.get_mut("replicatedJobs").and_then(Value::as_array_mut);
     for job in jobs.into_iter().flatten() {
+        absent(&mut job["template"], "metadata", json!({}));
         let job = absent(&mut job["template"], "spec", json!({}));
         absent(job, "completionMode", "Indexed".into());
-        absent(&mut job["template"]["spec"], "restartPolicy", "OnFailure".into());
+        absent(&mut job["template"], "metadata", json!({}));
+        let pod = absent(&mut job["template"], "spec", json!({}));
+        absent(pod, "restartPolicy", "OnFailure".into());
+        for field in ["initContainers", "containers"] {
+            let containers = pod.get_mut(field).and_then(Value::as_array_mut);
+            containers.into_iter().flatten().for_each(|it| _ = absent(it, "resources", json!({})));
+        }
     }
     let rules = spec.pointer_mut("/failurePolicy/rules").and_then(Value::as_array_mut);
     for (index, rule) in rules.into_iter().flatten().enumerate() {

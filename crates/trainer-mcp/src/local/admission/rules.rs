@@ -3,7 +3,8 @@
 //! The definitions write them in CEL for a real API server; here stands what they say.
 
 use kube::core::response::StatusCause;
-use serde_json::Value;
+use local_kube::status;
+use serde_json::{Value, json};
 
 use super::broken;
 
@@ -34,17 +35,13 @@ pub(super) fn of_train_job(object: &Value, old: &Value) -> Vec<StatusCause> {
         if !uri.is_empty() && !is_uri(uri) {
             let field = format!("spec.initializer.{part}.storageUri");
             let why = "storageUri may be empty, or it must be a valid URI (scheme://...)";
-            causes.push(broken(field, why));
+            causes.push(broken(field, &uri.into(), why));
         }
-    }
-    if spec["trainer"]["numProcPerNode"].as_i64().is_some_and(|processes| processes < 1) {
-        let why = "numProcPerNode must be greater than or equal to 1";
-        causes.push(broken("spec.trainer.numProcPerNode", why));
     }
     let managers = ["trainer.kubeflow.org/trainjob-controller", "kueue.x-k8s.io/multikueue"];
     if spec["managedBy"].as_str().is_some_and(|manager| !managers.contains(&manager)) {
         let why = format!("ManagedBy must be {} if set", managers.join(" or "));
-        causes.push(broken("spec.managedBy", &why));
+        causes.push(broken("spec.managedBy", &spec["managedBy"], &why));
     }
     causes.extend(changed(spec, &old["spec"], &FIXED, "spec"));
     causes.extend(changed_patches(&spec["runtimePatches"], &old["spec"]["runtimePatches"]));
@@ -58,26 +55,37 @@ pub(super) fn of_runtime(object: &Value) -> Vec<StatusCause> {
     let given = policies.iter().filter(|policy_name| !policy[**policy_name].is_null()).count();
     let mut causes = Vec::new();
     if given > 1 {
-        causes.push(broken("spec.mlPolicy", "Only one of the policy can be configured"));
+        causes.push(broken("spec.mlPolicy", policy, "Only one of the policy can be configured"));
     }
-    causes.extend(startup_order(&object["spec"]["template"]["spec"], "spec.template.spec"));
+    let processes = &policy["flux"]["numProcPerNode"];
+    if processes.as_i64().is_some_and(|processes| processes < 1) {
+        let why = "NumProcPerNode in fluxPolicy must be >= 1";
+        causes.push(broken("spec.mlPolicy.flux.numProcPerNode", processes, why));
+    }
+    for (index, target) in items(&policy["torch"]["envInjection"]["targets"]).enumerate() {
+        let names = &target["containerNames"];
+        if items(names).any(|name| name == "node") {
+            let field = format!("spec.mlPolicy.torch.envInjection.targets[{index}].containerNames");
+            let why = "containerNames must not include the main node container because PET_* envs are always injected into it";
+            causes.push(broken(field, names, why));
+        }
+    }
+    let template = &object["spec"]["template"]["spec"];
+    causes.extend(startup_order(template, "spec.template.spec"));
+    causes.extend(claims(&template["volumeClaimPolicies"], "spec.template.spec"));
     causes
 }
 
 /// The rules that a JobSet breaks.
 pub(super) fn of_job_set(object: &Value, old: &Value) -> Vec<StatusCause> {
-    let fixed = [
-        "network",
-        "successPolicy",
-        "failurePolicy",
-        "startupPolicy",
-        "coordinator",
-        "volumeClaimPolicies",
-    ];
+    let fixed =
+        ["network", "successPolicy", "failurePolicy", "startupPolicy", "volumeClaimPolicies"];
     let mut causes = startup_order(&object["spec"], "spec");
+    causes.extend(claims(&object["spec"]["volumeClaimPolicies"], "spec"));
     for field in fixed {
         if differs(&object["spec"][field], &old["spec"][field]) {
-            causes.push(broken(format!("spec.{field}"), "Value is immutable"));
+            let new = &object["spec"][field];
+            causes.push(broken(format!("spec.{field}"), new, "Value is immutable"));
         }
     }
     causes
@@ -88,7 +96,39 @@ fn startup_order(spec: &Value, path: &str) -> Vec<StatusCause> {
     let jobs = spec["replicatedJobs"].as_array();
     let depends = jobs.into_iter().flatten().any(|job| !job["dependsOn"].is_null());
     let why = "StartupPolicy and DependsOn APIs are mutually exclusive";
-    (in_order && depends).then(|| broken(path, why)).into_iter().collect()
+    (in_order && depends).then(|| broken(path, spec, why)).into_iter().collect()
+}
+
+/// The rule about the claims of a JobSet's policies. It asks for fields without looking whether they
+/// are there, and a rule that fails is told as one that is broken.
+fn claims(policies: &Value, path: &str) -> Vec<StatusCause> {
+    let why = "namespace cannot be set for VolumeClaimPolicies templates";
+    let misses = |field: &str| {
+        status::cause::cause(
+            "FieldValueInvalid",
+            "",
+            format!("Invalid value: \"object\": no such key: {field} evaluating rule: {why}"),
+        )
+    };
+    let broken_rule = |policy: &Value| {
+        let Some(templates) = policy["templates"].as_array() else {
+            return Some(misses("templates"));
+        };
+        // Whatever holds of one template decides, unless another breaks the rule.
+        let named =
+            |it: &&Value| it["metadata"]["namespace"].as_str().is_some_and(|it| !it.is_empty());
+        if templates.iter().any(|it| named(&it)) {
+            return Some(broken("", policy, why));
+        }
+        templates.iter().any(|it| it["metadata"].is_null()).then(|| misses("metadata"))
+    };
+    let policies = items(policies).enumerate();
+    policies
+        .filter_map(|(index, policy)| {
+            let field = format!("{path}.volumeClaimPolicies[{index}]");
+            Some(StatusCause { field, ..broken_rule(policy)? })
+        })
+        .collect()
 }
 
 fn name(name: &str) -> Vec<StatusCause> {
@@ -98,10 +138,18 @@ fn name(name: &str) -> Vec<StatusCause> {
         || !name.chars().all(tail)
         || name.ends_with('-')
     {
-        causes.push(broken("", "metadata.name must match RFC 1035 DNS label format"));
+        causes.push(broken(
+            "<nil>",
+            &json!({}),
+            "metadata.name must match RFC 1035 DNS label format",
+        ));
     }
     if name.len() > 63 {
-        causes.push(broken("", "metadata.name must be no more than 63 characters"));
+        causes.push(broken(
+            "<nil>",
+            &json!({}),
+            "metadata.name must be no more than 63 characters",
+        ));
     }
     causes
 }
@@ -116,7 +164,7 @@ fn is_uri(text: &str) -> bool {
 
 fn changed(new: &Value, old: &Value, fields: &[&str], path: &str) -> Vec<StatusCause> {
     let fields = fields.iter().filter(|field| differs(&new[**field], &old[**field]));
-    fields.map(|field| broken(format!("{path}.{field}"), IMMUTABLE)).collect()
+    fields.map(|field| broken(format!("{path}.{field}"), &new[*field], IMMUTABLE)).collect()
 }
 
 /// What may not change inside a patch that its manager keeps.
@@ -152,8 +200,6 @@ pub(super) fn items(list: &Value) -> impl Iterator<Item = &Value> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn check(causes: Vec<StatusCause>, expected: &[&str]) {
@@ -168,12 +214,12 @@ mod tests {
 
     #[test]
     fn names_are_dns_labels() {
-        let rule = ": Invalid value: metadata.name must match RFC 1035 DNS label format";
+        let rule = "<nil>: Invalid value: metadata.name must match RFC 1035 DNS label format";
         for name in ["1a", "a.b", "a-", "A"] {
             check(of_train_job(&train_job(name, json!({})), &Value::Null), &[rule]);
         }
         let long = train_job(&"a".repeat(64), json!({}));
-        let rule = ": Invalid value: metadata.name must be no more than 63 characters";
+        let rule = "<nil>: Invalid value: metadata.name must be no more than 63 characters";
         check(of_train_job(&long, &Value::Null), &[rule]);
     }
 
@@ -181,15 +227,13 @@ mod tests {
     fn values_keep_to_their_rules() {
         let spec = json!({
             "initializer": {"dataset": {"storageUri": "no"}, "model": {"storageUri": "hf://a/b"}},
-            "trainer": {"numProcPerNode": 0},
             "managedBy": "me",
         });
         check(
             of_train_job(&train_job("a", spec), &Value::Null),
             &[
-                "spec.initializer.dataset.storageUri: Invalid value: storageUri may be empty, or it must be a valid URI (scheme://...)",
-                "spec.trainer.numProcPerNode: Invalid value: numProcPerNode must be greater than or equal to 1",
-                "spec.managedBy: Invalid value: ManagedBy must be trainer.kubeflow.org/trainjob-controller or kueue.x-k8s.io/multikueue if set",
+                "spec.initializer.dataset.storageUri: Invalid value: \"no\": storageUri may be empty, or it must be a valid URI (scheme://...)",
+                "spec.managedBy: Invalid value: \"me\": ManagedBy must be trainer.kubeflow.org/trainjob-controller or kueue.x-k8s.io/multikueue if set",
             ],
         );
     }

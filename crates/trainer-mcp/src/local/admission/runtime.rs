@@ -1,32 +1,54 @@
 //! The webhook of training runtimes.
 
 use kube::core::response::StatusCause;
-use local_kube::{Admission, Operation};
-use serde_json::Value;
+use local_kube::{Admission, Operation, Stage, status};
+use serde_json::{Map, Value};
 
 use super::{
-    Verdict, denied, invalid,
+    Verdict, denied,
     rules::{self, items},
     wrong,
 };
-use crate::{
-    api::GROUP,
-    local::train_job::{ANCESTOR, DATASET_INITIALIZER, MODEL_INITIALIZER, NODE, TRAINER},
+use crate::local::{
+    crds::TYPES,
+    train_job::{ANCESTOR, DATASET_INITIALIZER, MODEL_INITIALIZER, NODE, TRAINER},
 };
 
 /// What a runtime that says so in this label is spared.
 const UNCHECKED: &str = "trainer.kubeflow.org/webhook-validation";
 
-pub(super) fn admit(admission: &Admission) -> Verdict {
-    let (kind, webhook) = match admission.resource.as_str() {
-        "trainingruntimes" => ("TrainingRuntime", "validator.trainingruntime.trainer.kubeflow.org"),
-        _ => ("ClusterTrainingRuntime", "validator.clustertrainingruntime.trainer.kubeflow.org"),
+/// What is told of a runtime that is labelled so.
+pub(super) const DEPRECATED: &str = "is deprecated and will be removed in a future release of Kubeflow Trainer. \
+     See runtime deprecation policy: https://trainer.kubeflow.org/en/latest/operator-guides/runtime.html#runtime-deprecation-policy";
+
+pub(super) fn admit(admission: &mut Admission) -> Verdict {
+    let webhook = match admission.resource.as_str() {
+        "trainingruntimes" => "validator.trainingruntime.trainer.kubeflow.org",
+        _ => "validator.clustertrainingruntime.trainer.kubeflow.org",
     };
     let object = &admission.object;
-    invalid(kind, GROUP, &admission.name, rules::of_runtime(object))?;
-    let unchecked = object["metadata"]["labels"][UNCHECKED] == "disabled";
-    if unchecked || admission.operation != Operation::Create {
+    match admission.stage {
+        Stage::Mutating => return Ok(()),
+        Stage::Rules => {
+            admission.broken_rules.extend(rules::of_runtime(object));
+            return Ok(());
+        }
+        Stage::Validating => {}
+    }
+    let labels = &object["metadata"]["labels"];
+    // A namespace's runtime is not looked at again when it changes.
+    let of_a_namespace = admission.namespace.is_some();
+    if labels[UNCHECKED] == "disabled"
+        || (of_a_namespace && admission.operation == Operation::Update)
+    {
         return Ok(());
+    }
+    if !of_a_namespace
+        && admission.operation == Operation::Create
+        && labels["trainer.kubeflow.org/support"] == "deprecated"
+    {
+        let name = &admission.name;
+        admission.warnings.push(format!("ClusterTrainingRuntime \"{name}\" {DEPRECATED}"));
     }
     denied(webhook, &faults(&object["spec"]["template"]["spec"]["replicatedJobs"]))
 }
@@ -50,10 +72,26 @@ fn faults(jobs: &Value) -> Vec<StatusCause> {
         if !items(containers).any(|it| it["name"] == container) {
             let why = format!("must contain the required container for the ancestor: {ancestor}");
             let field = format!("{path}.template.spec.template.spec.containers");
-            faults.push(wrong(field, containers, &why));
+            faults.push(wrong_containers(field, containers, &why));
         }
     }
     faults
+}
+
+/// Containers are shown as Go writes them: in the order of its type, with resources even if none.
+fn wrong_containers(field: String, containers: &Value, why: &str) -> StatusCause {
+    let shown = items(containers).map(|container| {
+        let mut container = container.clone();
+        if container["resources"].is_null() {
+            container["resources"] = Value::Object(Map::new());
+        }
+        TYPES.in_order("Container", &container)
+    });
+    let shown = match containers {
+        Value::Null => "null".to_owned(),
+        _ => format!("[{}]", shown.collect::<Vec<_>>().join(",")),
+    };
+    status::cause::cause("FieldValueInvalid", field, format!("Invalid value: {shown}: {why}"))
 }
 
 #[cfg(test)]
@@ -83,7 +121,7 @@ mod tests {
             [
                 "spec.template.spec.replicatedJobs[0].replicas: Invalid value: 2: always must be 1",
                 "spec.template.spec.replicatedJobs[0].template.spec.template.spec.containers: Invalid value: \
-                 [{\"name\":\"main\"}]: must contain the required container for the ancestor: trainer",
+                 [{\"name\":\"main\",\"resources\":{}}]: must contain the required container for the ancestor: trainer",
             ]
         );
     }

@@ -1,6 +1,7 @@
 //! What the Trainer's webhook demands of a TorchTune job.
 
 use kube::core::response::StatusCause;
+use serde_json::Value;
 
 use super::wrong;
 use crate::local::{
@@ -47,7 +48,7 @@ pub(super) fn faults(job: &TrainJob, trainer: &Trainer, template: &JobSetSpec) -
             faults.push(wrong("spec.runtimeRef.name", runtime, &why));
         }
         if suffix == "_qlora" && model.starts_with("llama3_2/") {
-            let processes = trainer.num_proc_per_node.map_or("auto".into(), |it| it.to_string());
+            let processes: Value = trainer.num_proc_per_node.map_or("auto".into(), Value::from);
             let why = format!("must be auto or 1 for {model} model when using QLoRA");
             faults.push(wrong("spec.trainer.numProcPerNode", &processes, &why));
             let why =

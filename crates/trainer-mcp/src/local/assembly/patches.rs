@@ -8,23 +8,26 @@ use serde_json::Value;
 
 use crate::local::train_job::{TemplateMetadata, TrainJob};
 
-/// Merges one patch into a template. Webhooks have seen to it that its jobs exist there.
+/// Merges one patch into a template. A job that is not there is added, which no webhook hinders: they
+/// judge the merged template.
 pub(super) fn merge(template: &mut Value, patch: &Value) -> Result<(), Box<Status>> {
     let Some(patches) = patch.pointer("/trainingRuntimeSpec/template/spec/replicatedJobs") else {
         return Ok(());
     };
-    let jobs = template.get_mut("replicatedJobs").and_then(Value::as_array_mut);
-    for job in jobs.into_iter().flatten() {
-        let name = job["name"].clone();
-        for patch in patches.as_array().into_iter().flatten().filter(|it| it["name"] == name) {
-            strategic_merge(job, patch)?;
+    let Some(jobs) = template.get_mut("replicatedJobs").and_then(Value::as_array_mut) else {
+        return Ok(());
+    };
+    for patch in patches.as_array().into_iter().flatten() {
+        match jobs.iter_mut().find(|job| job["name"] == patch["name"]) {
+            Some(job) => strategic_merge(job, patch)?,
+            None => jobs.push(patch.clone()),
         }
     }
     Ok(())
 }
 
 /// The labels and annotations of the JobSet: the runtime's, then those of the patches.
-pub(super) fn metadata(
+pub(in crate::local) fn metadata(
     job: &TrainJob,
     runtime: &TemplateMetadata,
 ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {

@@ -30,7 +30,7 @@ async fn admission_answers_as_the_real_one() {
         cluster.create("1hello", json!({})).await,
         expect![[r#"
             422 Invalid
-            TrainJob.trainer.kubeflow.org "1hello" is invalid: Invalid value: metadata.name must match RFC 1035 DNS label format"#]],
+            TrainJob.trainer.kubeflow.org "1hello" is invalid: <nil>: Invalid value: metadata.name must match RFC 1035 DNS label format"#]],
     );
     let created = cluster.create("hello", json!({"trainer": {"image": "a"}})).await.unwrap();
     expect![[r#"{"runtimeRef":{"name":"python","apiGroup":"trainer.kubeflow.org","kind":"ClusterTrainingRuntime"},"trainer":{"image":"a"},"suspend":false,"managedBy":"trainer.kubeflow.org/trainjob-controller"}"#]]
