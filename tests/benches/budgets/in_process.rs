@@ -94,7 +94,7 @@ async fn timed<F: Future<Output = anyhow::Result<()>>>(
     Ok(figures)
 }
 
-async fn call(server: &Server, tool: &str, arguments: &Value) -> anyhow::Result<()> {
+pub(crate) async fn call(server: &Server, tool: &str, arguments: &Value) -> anyhow::Result<()> {
     let arguments = arguments.as_object().cloned().unwrap_or_default();
     Ok(server.call(tool, arguments, Progress::default()).await.map(drop)?)
 }

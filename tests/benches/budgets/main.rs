@@ -5,6 +5,7 @@
 mod in_process;
 mod local;
 mod process;
+mod requests;
 mod stdio;
 mod tokens;
 
@@ -29,6 +30,7 @@ struct Group {
 const GROUPS: &[Group] = &[
     Group { name: "process", measure: process::measure },
     Group { name: "tokens", measure: tokens::measure },
+    Group { name: "requests", measure: requests::measure },
     Group { name: "calls", measure: in_process::measure },
     Group { name: "local", measure: local::measure },
 ];
@@ -73,7 +75,11 @@ fn table() -> anyhow::Result<usize> {
 
 /// Enough digits to compare, none to admire.
 fn rounded(figure: f64) -> String {
-    if figure >= 100.0 { format!("{figure:.0}") } else { format!("{figure:.2}") }
+    if figure >= 100.0 || figure.fract() == 0.0 {
+        format!("{figure:.0}")
+    } else {
+        format!("{figure:.2}")
+    }
 }
 
 fn milliseconds(time: Duration) -> f64 {

@@ -30,13 +30,15 @@ impl Server {
         Ok(Self { process, input, output, requests: 0 })
     }
 
-    pub(crate) fn initialize(&mut self) -> anyhow::Result<()> {
+    /// Says hello, and gives what the server says of itself.
+    pub(crate) fn initialize(&mut self) -> anyhow::Result<Value> {
         let client = json!({"name": "bench", "version": "1"});
-        self.request(
+        let server = self.request(
             "initialize",
             json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}),
         )?;
-        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))?;
+        Ok(server)
     }
 
     /// Sends a request and waits for its answer.
