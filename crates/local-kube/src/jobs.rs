@@ -15,7 +15,10 @@ use kube::{
 use serde_json::{Value, json};
 
 use self::state::{Next, State};
-use crate::events::{Kind, Recorder, Source};
+use crate::{
+    events::{Kind, Recorder, Source},
+    watched::Watched,
+};
 
 /// When a Job is looked at again after an API request failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -28,13 +31,13 @@ pub(crate) const JOB_CONTROLLER: &str = "kubernetes.io/job-controller";
 pub(crate) async fn run(client: Client) {
     let source = Source { component: "job-controller", host: None, action: None };
     let recorder = Recorder::new(client.clone(), source);
-    let jobs: Api<Job> = Api::all(client.clone());
+    let jobs: Api<Watched<Job>> = Api::all(client.clone());
     let pods: Api<Pod> = Api::all(client.clone());
     Controller::new(jobs, watcher::Config::default())
         .owns(pods, watcher::Config::default())
         .run(
             reconcile,
-            |job, error, _| Action::requeue(wait_after(&job, error)),
+            |job, error, _| Action::requeue(wait_after(&job.0, error)),
             Arc::new(Control { client, recorder }),
         )
         .for_each(async |outcome| {
@@ -50,7 +53,7 @@ struct Control {
     recorder: Recorder,
 }
 
-async fn reconcile(job: Arc<Job>, control: Arc<Control>) -> kube::Result<Action> {
+async fn reconcile(job: Arc<Watched<Job>>, control: Arc<Control>) -> kube::Result<Action> {
     let namespace = job.namespace().unwrap_or_default();
     let jobs: Api<Job> = Api::namespaced(control.client.clone(), &namespace);
     // What the watch told may be older than what this controller has written since.

@@ -65,6 +65,8 @@ mod table;
 mod verbs;
 #[cfg(feature = "cluster")]
 mod watch;
+#[cfg(feature = "cluster")]
+mod watched;
 
 pub use crate::{
     admission::{Admission, Admit, Denial, Operation, Stage, UserInfo},

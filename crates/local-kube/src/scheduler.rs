@@ -19,7 +19,10 @@ use kube::{
 use serde_json::{Value, json};
 
 use self::fit::{Amounts, Machine, requests};
-use crate::events::{Kind, Recorder, Source};
+use crate::{
+    events::{Kind, Recorder, Source},
+    watched::Watched,
+};
 
 const NAME: &str = "default-scheduler";
 
@@ -42,8 +45,9 @@ pub(crate) async fn run(client: Client) {
         room: false,
     };
     let config = watcher::Config::default;
-    let mut pods = watcher(Api::<Pod>::all(client.clone()), config()).default_backoff().boxed();
-    let mut nodes = watcher(Api::<Node>::all(client), config()).default_backoff().boxed();
+    let mut pods =
+        watcher(Api::<Watched<Pod>>::all(client.clone()), config()).default_backoff().boxed();
+    let mut nodes = watcher(Api::<Watched<Node>>::all(client), config()).default_backoff().boxed();
     loop {
         tokio::select! {
             Some(change) = pods.next() => scheduler.take_pod(change),
@@ -87,7 +91,7 @@ struct Left {
 }
 
 impl Scheduler {
-    fn take_pod(&mut self, change: watcher::Result<watcher::Event<Pod>>) {
+    fn take_pod(&mut self, change: watcher::Result<watcher::Event<Watched<Pod>>>) {
         match change {
             Ok(watcher::Event::Init) => {
                 self.pods_listed = false;
@@ -95,20 +99,20 @@ impl Scheduler {
                 self.pending.clear();
                 self.machines.values_mut().for_each(Machine::clear);
             }
-            Ok(watcher::Event::InitApply(pod) | watcher::Event::Apply(pod)) => self.know(pod),
+            Ok(watcher::Event::InitApply(pod) | watcher::Event::Apply(pod)) => self.know(pod.0),
             Ok(watcher::Event::Delete(pod)) => self.forget(&pod.uid().unwrap_or_default()),
             Ok(watcher::Event::InitDone) => (self.pods_listed, self.room) = (true, true),
             Err(error) => tracing::warn!(%error, "Pods cannot be watched"),
         }
     }
 
-    fn take_node(&mut self, change: watcher::Result<watcher::Event<Node>>) {
+    fn take_node(&mut self, change: watcher::Result<watcher::Event<Watched<Node>>>) {
         match change {
             Ok(watcher::Event::Init) => {
                 self.nodes_listed = false;
                 self.machines.clear();
             }
-            Ok(watcher::Event::InitApply(node) | watcher::Event::Apply(node)) => {
+            Ok(watcher::Event::InitApply(Watched(node)) | watcher::Event::Apply(Watched(node))) => {
                 let name = node.name_any();
                 let mut machine = Machine::new(node);
                 for (_, amounts) in self.placed.values().filter(|(node, _)| *node == name) {

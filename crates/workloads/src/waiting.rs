@@ -8,11 +8,13 @@ use std::{
 
 use futures::{Stream, StreamExt as _, stream, stream::BoxStream};
 use kube::{
-    Api, ResourceExt as _,
+    Api, Error, ResourceExt as _,
     api::{ListParams, WatchEvent, WatchParams},
+    core::Request,
 };
 use kubeflow_mcp_core::Result;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 /// What is new about the selected objects.
@@ -71,6 +73,8 @@ struct Watch<K> {
     listed: bool,
 }
 
+type Events<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;
+
 enum State<K> {
     Unknown,
     /// All changes up to this resource version are known.
@@ -78,7 +82,7 @@ enum State<K> {
     Watching {
         version: String,
         since: Instant,
-        events: BoxStream<'static, kube::Result<WatchEvent<K>>>,
+        events: Events<K>,
     },
     Ended,
 }
@@ -127,9 +131,9 @@ where
                 }
                 State::Known(version) => {
                     pause(self.failures).await;
-                    match self.api.watch(&self.watch, &version).await {
+                    match open(&self.api, &self.watch, &version).await {
                         Ok(events) => {
-                            let (since, events) = (Instant::now(), events.boxed());
+                            let since = Instant::now();
                             self.state = State::Watching { version, since, events };
                         }
                         Err(error) if self.is_lasting(&error) => return self.end(error),
@@ -194,6 +198,29 @@ where
             _ => !self.listed && self.failures + 1 >= ATTEMPTS,
         }
     }
+}
+
+/// Opens a watch whose objects are read as JSON first: a type that a watch reads directly is
+/// compiled several times more, and Pods are large.
+async fn open<K>(api: &Api<K>, watch: &WatchParams, version: &str) -> kube::Result<Events<K>>
+where
+    K: kube::Resource + Clone + DeserializeOwned + Send + 'static,
+{
+    let request = Request::new(api.resource_url()).watch(watch, version);
+    let client = api.clone().into_client();
+    let events = client.request_events(request.map_err(Error::BuildRequest)?).await?;
+    Ok(events.map(|it| it.and_then(read)).boxed())
+}
+
+fn read<K: DeserializeOwned>(event: WatchEvent<Value>) -> kube::Result<WatchEvent<K>> {
+    let object = |it: Value| K::deserialize(&it).map_err(Error::SerdeError);
+    Ok(match event {
+        WatchEvent::Added(it) => WatchEvent::Added(object(it)?),
+        WatchEvent::Modified(it) => WatchEvent::Modified(object(it)?),
+        WatchEvent::Deleted(it) => WatchEvent::Deleted(object(it)?),
+        WatchEvent::Bookmark(it) => WatchEvent::Bookmark(it),
+        WatchEvent::Error(status) => WatchEvent::Error(status),
+    })
 }
 
 /// Longer after each failure, and not the same for all who failed together.

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
     runtime::{WatchStreamExt, watcher},
 };
 use serde_json::json;
@@ -78,7 +79,7 @@ async fn of_volume(client: &Client, name: &str) -> Result<PathBuf, String> {
 
 /// Removes the folders of claims that are gone, until dropped.
 pub(super) async fn collect(client: Client, dir: PathBuf) {
-    let claims: Api<PersistentVolumeClaim> = Api::all(client);
+    let claims: Api<PartialObjectMeta<PersistentVolumeClaim>> = Api::all(client);
     let mut changes = Box::pin(watcher(claims, watcher::Config::default()).default_backoff());
     let mut unlisted = HashSet::new();
     loop {

@@ -60,6 +60,7 @@ pub use self::{log_query::LogQuery, logs::read as read_log, supervisor::supervis
 use crate::{
     HOST_PYTHON,
     events::{Recorder, Source},
+    watched::Watched,
 };
 
 /// How long a process that was killed may take to end.
@@ -195,7 +196,7 @@ pub async fn run(client: Client, options: Options) -> Result<(), Error> {
     };
     let bound = format!("spec.nodeName={}", pods.kubelet.options.node);
     let bound = watcher::Config::default().fields(&bound);
-    let mut changes = Box::pin(watcher(Api::<Pod>::all(client), bound).default_backoff());
+    let mut changes = Box::pin(watcher(Api::<Watched<Pod>>::all(client), bound).default_backoff());
     loop {
         tokio::select! {
             change = changes.next() => match change {
@@ -250,13 +251,13 @@ struct Pods {
 }
 
 impl Pods {
-    fn take(&mut self, change: watcher::Event<Pod>) {
+    fn take(&mut self, change: watcher::Event<Watched<Pod>>) {
         match change {
             watcher::Event::Init => {
                 self.unlisted = folder::names(&folder::pods(&self.kubelet.options.dir));
                 self.unlisted.extend(self.workers.keys().cloned());
             }
-            watcher::Event::InitApply(pod) => {
+            watcher::Event::InitApply(Watched(pod)) => {
                 self.unlisted.remove(&pod.uid().unwrap_or_default());
                 self.apply(pod);
             }
@@ -265,7 +266,7 @@ impl Pods {
                     self.gone(uid);
                 }
             }
-            watcher::Event::Apply(pod) => self.apply(pod),
+            watcher::Event::Apply(pod) => self.apply(pod.0),
             watcher::Event::Delete(pod) => self.gone(pod.uid().unwrap_or_default()),
         }
     }

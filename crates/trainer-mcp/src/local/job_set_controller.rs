@@ -15,7 +15,7 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::Service};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
-    core::NamespaceResourceScope,
+    core::{NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         Controller,
         controller::{Action, Config},
@@ -40,20 +40,26 @@ pub(super) const JOB_SET_NAME: &str = "jobset.sigs.k8s.io/jobset-name";
 
 pub(super) async fn run(client: Client) {
     let reporting = Arc::new(Reporting::new(client.clone(), "jobset"));
-    Controller::new(Api::<JobSet>::all(client.clone()), watcher::Config::default())
-        .owns(Api::<Job>::all(client.clone()), watcher::Config::default())
-        .owns(Api::<Service>::all(client), watcher::Config::default())
-        .with_config(Config::default().concurrency(AT_ONCE))
-        .run(reconcile, Reporting::retry, reporting)
-        .for_each(|outcome| async move {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "a JobSet was not reconciled");
-            }
-        })
-        .await;
+    Controller::new(
+        Api::<PartialObjectMeta<JobSet>>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .owns(Api::<Job>::all(client.clone()), watcher::Config::default())
+    .owns(Api::<Service>::all(client), watcher::Config::default())
+    .with_config(Config::default().concurrency(AT_ONCE))
+    .run(reconcile, Reporting::retry, reporting)
+    .for_each(|outcome| async move {
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a JobSet was not reconciled");
+        }
+    })
+    .await;
 }
 
-async fn reconcile(job_set: Arc<JobSet>, reporting: Arc<Reporting>) -> Result<Action, Failure> {
+async fn reconcile(
+    job_set: Arc<PartialObjectMeta<JobSet>>,
+    reporting: Arc<Reporting>,
+) -> Result<Action, Failure> {
     let client = reporting.client();
     let namespace = job_set.namespace().unwrap_or_default();
     let name = job_set.name_any();
