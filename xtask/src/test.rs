@@ -3,6 +3,7 @@
 mod behaviour;
 mod conformance;
 mod faults;
+mod mutations;
 mod product;
 
 use std::time::{Duration, Instant};
@@ -46,10 +47,17 @@ const PARTS: &[Part] = &[
     },
 ];
 
+/// Not part of a whole run: for each mistake, much is built anew.
+const WHEN_ASKED: &[Part] = &[Part {
+    name: "mutations",
+    about: "mistakes that a named test must catch",
+    run: mutations::run,
+}];
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let mut results: Vec<(&Part, Duration, anyhow::Result<()>)> = Vec::new();
     let parts: Vec<&Part> = match &args.only {
-        Some(only) => PARTS.iter().filter(|it| it.name == *only).collect(),
+        Some(only) => PARTS.iter().chain(WHEN_ASKED).filter(|it| it.name == *only).collect(),
         None => PARTS.iter().collect(),
     };
     for part in parts {
@@ -68,6 +76,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let failed = results.iter().filter(|(_, _, result)| result.is_err()).count();
     println!("{} passed, {failed} failed", results.len() - failed);
+    if args.only.is_none() {
+        for part in WHEN_ASKED {
+            println!("not run without `--only {}`: {}", part.name, part.about);
+        }
+    }
     if failed > 0 {
         bail!("{failed} of {} parts failed", results.len());
     }
@@ -75,7 +88,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn names() -> Vec<&'static str> {
-    PARTS.iter().map(|part| part.name).collect()
+    PARTS.iter().chain(WHEN_ASKED).map(|part| part.name).collect()
 }
 
 fn fmt() -> anyhow::Result<()> {
