@@ -27,6 +27,10 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// Which of the controllers that a Job may be managed by is this one.
 pub(crate) const JOB_CONTROLLER: &str = "kubernetes.io/job-controller";
 
+/// Marks Pods that a Job gave up, by suspension or for being too many, before they are deleted: they
+/// are not among its failed ones. Kubernetes takes its tracking finalizer off them.
+const RELEASED: &str = "local-kube/released-by-job";
+
 /// Controls Jobs until dropped.
 pub(crate) async fn run(client: Client) {
     let source = Source { component: "job-controller", host: None, action: None };
@@ -97,6 +101,11 @@ impl Control {
     ) -> kube::Result<()> {
         let about = job.object_ref(&());
         for name in &next.delete {
+            if next.release {
+                let mark = Patch::Merge(json!({"metadata": {"annotations": {RELEASED: "true"}}}));
+                let marked = pods.patch_metadata(name, &PatchParams::default(), &mark).await;
+                gone_is_fine(marked.map(drop))?;
+            }
             gone_is_fine(pods.delete(name, &DeleteParams::default()).await.map(drop))?;
             self.recorder.say(
                 &about,

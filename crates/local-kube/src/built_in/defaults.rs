@@ -16,7 +16,10 @@ pub fn default(resource: &str, object: &mut Value) {
             }
         }
         "jobs.batch" => job(object),
-        "services" => service_spec(&mut object["spec"]),
+        "services" => {
+            service_spec(&mut object["spec"]);
+            set(object, "status", json!({ "loadBalancer": {} }));
+        }
         "persistentvolumeclaims" => set(&mut object["spec"], "volumeMode", "Filesystem"),
         "secrets" => secret(object),
         "rolebindings.rbac.authorization.k8s.io"

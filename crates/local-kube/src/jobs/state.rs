@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::pods::INDEX;
+use super::{RELEASED, pods::INDEX};
 use crate::events::Kind;
 
 /// The wait before a failed Pod is replaced; it doubles with each failure.
@@ -37,6 +37,8 @@ pub(super) struct State<'j> {
 pub(super) struct Next {
     pub(super) create: Vec<Option<i32>>,
     pub(super) delete: Vec<String>,
+    /// Whether those no longer count for the Job, however they end.
+    pub(super) release: bool,
     pub(super) events: Vec<(Kind, &'static str, &'static str)>,
     /// Conditions that become so: type, status, reason, message.
     conditions: Vec<(&'static str, &'static str, &'static str, &'static str)>,
@@ -82,6 +84,7 @@ impl<'j> State<'j> {
         let containers =
             || status.and_then(|it| it.container_statuses.as_deref()).unwrap_or_default();
         match phase {
+            _ if pod.annotations().contains_key(RELEASED) => self.terminating += 1,
             "Succeeded" => {
                 self.succeeded += 1;
                 self.done.extend(index(pod));
@@ -110,6 +113,7 @@ impl<'j> State<'j> {
         let mut next = Next::default();
         if self.spec.suspend == Some(true) {
             next.delete = self.active.iter().map(|it| it.name_any()).collect();
+            next.release = true;
             if !self.holds("Suspended") {
                 next.conditions.push(("Suspended", "True", "JobSuspended", "Job suspended"));
                 next.events.push((Kind::Normal, "Suspended", "Job suspended"));
@@ -160,6 +164,7 @@ impl<'j> State<'j> {
         };
         let extra = self.active.len().saturating_sub(wanted);
         next.delete = self.active.iter().rev().take(extra).map(|it| it.name_any()).collect();
+        next.release = true;
         let missing = wanted.saturating_sub(self.active.len() + self.terminating);
         if missing == 0 {
             return;

@@ -97,7 +97,7 @@ async fn what_admission_refuses_is_refused_in_the_preview() {
         {
           "code": "invalid",
           "hint": "change what the message names",
-          "message": "TrainJob.trainer.kubeflow.org \"a\" is invalid: [spec.runtimePatches[0].trainingRuntimeSpec.template.spec.replicatedJobs[0].template.spec.template.spec.containers[0].volumeMounts[0].mountPath: Required value, spec.runtimePatches[0].trainingRuntimeSpec.template.spec.replicatedJobs[0].template.spec.template.spec.containers[0].volumeMounts[0].name: Required value]"
+          "message": "TrainJob in version \"v1alpha1\" cannot be handled as a TrainJob: strict decoding error: unknown field \"spec.runtimePatches[0].trainingRuntimeSpec.template.spec.replicatedJobs[0].template.spec.template.spec.containers[0].volumeMounts[0].nam\""
         }"#]].assert_eq(&serde_json::to_string_pretty(&refused).unwrap());
     let unlabelled =
         run(&cluster, json!({"script": "1", "name": "a", "labels": {"no label": "x"}})).await;

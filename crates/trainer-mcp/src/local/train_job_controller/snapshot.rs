@@ -41,6 +41,7 @@ pub(super) async fn runtime_of(job: &TrainJob, client: &Client) -> Result<Runtim
         // Who changed which field is a history of the runtime, not a part of it.
         metadata.remove("managedFields");
     }
+    amounts_as_text(&mut runtime);
     let yaml = serde_saphyr::to_string(&runtime)
         .map_err(|error| Failure::State(format!("creating runtime snapshot: {error}")))?;
     let snapshot = ConfigMap {
@@ -56,6 +57,26 @@ pub(super) async fn runtime_of(job: &TrainJob, client: &Client) -> Result<Runtim
     let apply = PatchParams::apply(MANAGER).force();
     let snapshot = config_maps.patch(&name, &apply, &Patch::Apply(&snapshot)).await?;
     read(job, &snapshot)
+}
+
+/// The Trainer writes amounts of resources as text, however they were given.
+fn amounts_as_text(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(amounts_as_text),
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field.as_object_mut() {
+                    Some(amounts) if ["limits", "requests"].contains(&name.as_str()) => {
+                        for amount in amounts.values_mut().filter(|it| it.is_number()) {
+                            *amount = amount.to_string().into();
+                        }
+                    }
+                    _ => amounts_as_text(field),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn read(job: &TrainJob, snapshot: &ConfigMap) -> Result<Runtime, Failure> {

@@ -31,9 +31,9 @@ fn what_is_left_out_gets_its_default() {
             "successPolicy": {"operator": "All"},
             "startupPolicy": {"startupPolicyOrder": "AnyOrder"},
             "network": {"enableDNSHostnames": true, "publishNotReadyAddresses": true},
-            "replicatedJobs": [{"name": "node", "template": {"spec": {
+            "replicatedJobs": [{"name": "node", "template": {"metadata": {}, "spec": {
                 "completionMode": "Indexed",
-                "template": {"spec": {"restartPolicy": "OnFailure"}},
+                "template": {"metadata": {}, "spec": {"restartPolicy": "OnFailure"}},
             }}}],
             "failurePolicy": {"rules": [{"action": "FailJobSet", "name": "failurePolicyRule0"}]},
             "volumeClaimPolicies": [{"templates": [], "retentionPolicy": {"whenDeleted": "Delete"}}],
