@@ -19,7 +19,8 @@ async fn log(namespace: &Namespace, pod: &str, query: &str) -> String {
 #[tokio::test]
 async fn what_is_asked_of_a_log_is_shown() {
     let namespace = Cluster::under_test().await.namespace().await;
-    let prints = pod("prints", "echo one; echo two >&2; sleep 0.1; printf 'three\\n\\nlast'");
+    let prints =
+        pod("prints", "echo one; sleep 0.5; echo two >&2; sleep 0.5; printf 'three\\n\\nlast'");
     Observed::create(&namespace, prints).await.phase("Succeeded").await;
     for (query, expected) in [
         (

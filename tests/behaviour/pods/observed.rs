@@ -136,7 +136,10 @@ impl Observed {
 /// Whether the kubelet says it of every Pod, whatever was there before on its machine.
 fn by_kubelet(event: &Event) -> bool {
     let source = event.source.as_ref().and_then(|source| source.component.as_deref());
-    source == Some("kubelet") && event.reason.as_deref() != Some("CreatingEnvironment")
+    // A real API server learns a moment late which tokens a Node may ask for.
+    let early = event.message.as_deref().is_some_and(|it| it.contains("failed to fetch token"));
+    let casual = early || event.reason.as_deref() == Some("CreatingEnvironment");
+    source == Some("kubelet") && !casual
 }
 
 fn line(event: &Event) -> String {

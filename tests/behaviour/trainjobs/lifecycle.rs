@@ -3,7 +3,10 @@
 
 use std::fmt::Write as _;
 
-use k8s_openapi::api::core::v1::{Event, Pod, ResourceQuota};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod, ResourceQuota},
+};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kubeflow_mcp_tests::{cluster::Cluster, namespace::Namespace, waiting::until};
 use serde_json::{Value, json};
@@ -128,6 +131,13 @@ impl Story {
                 })
                 .collect();
             lines.dedup();
+            // Two reasons for one thing are told at once, in either order.
+            let message = |line: &str| line.split_once("): ").map(|it| it.1.to_owned());
+            for second in 1..lines.len() {
+                if message(&lines[second - 1]) == message(&lines[second]) {
+                    lines[second - 1..=second].sort();
+                }
+            }
             self.text.extend(lines.iter().map(|line| format!("{line}\n")));
         }
     }
@@ -209,6 +219,12 @@ async fn created_suspended() {
     story.create(spec).await;
     story.see("created", |it| has(it, "Suspended") && counts(it, "suspended") == 1).await;
     story.left([("JobSet", 1), ("Job", 1), ("Pod", 0), ("Service", 1)]).await;
+    until("the Job's own word", async || {
+        let job = story.namespace.api::<Job>().get("job-node-0").await.unwrap();
+        let status = json!(job.status);
+        if has(&status, "Suspended") { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
     story.patch(json!({"suspend": false})).await.unwrap();
     story.see("resumed and done", |it| has(it, "Complete") && counts(it, "succeeded") == 1).await;
     story.events("AllJobsCompleted").await;

@@ -44,10 +44,11 @@ async fn check(runtime: &str, spec: Value, steps: &[&str], pods: usize, file: &s
         let active: i64 =
             objects["Job"].iter().filter_map(|it| it["status"]["active"].as_i64()).sum();
         let seen = &objects["TrainJob"][0]["status"]["jobsStatus"];
-        let counted: i64 =
-            seen.as_array().into_iter().flatten().filter_map(|it| it["active"].as_i64()).sum();
-        let jobs = objects["Job"].iter().filter(|it| it["spec"]["suspend"] != true).count();
-        if ready && active == pods as i64 && counted == jobs as i64 {
+        let counted = |state: &str| -> i64 {
+            seen.as_array().into_iter().flatten().filter_map(|it| it[state].as_i64()).sum()
+        };
+        let counted = counted("active") + counted("suspended");
+        if ready && active == pods as i64 && counted == objects["Job"].len() as i64 {
             Ok(objects)
         } else {
             Err(format!("{objects:?}"))
