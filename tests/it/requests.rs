@@ -5,10 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use kube::Client;
 use kubeflow_mcp_core::ToolSet;
+use kubeflow_mcp_tests::counting::counting;
 use serde_json::json;
-use tower::service_fn;
 
 use crate::session::Session;
 
@@ -35,14 +34,4 @@ async fn calls_ask_the_cluster_seldom() {
         let asked = count.load(Ordering::SeqCst) - before;
         assert!(asked <= most, "{tool} {arguments}: {asked} requests, at most {most} are allowed");
     }
-}
-
-fn counting(client: Client, count: &Arc<AtomicUsize>) -> Client {
-    let (namespace, count) = (client.default_namespace().to_owned(), Arc::clone(count));
-    let service = service_fn(move |request| {
-        count.fetch_add(1, Ordering::SeqCst);
-        let client = client.clone();
-        async move { client.send(request).await }
-    });
-    Client::new(service, namespace)
 }

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod cluster;
 pub mod conformance;
+pub mod counting;
 pub mod namespace;
 pub mod normal;
 pub mod processes;

@@ -5,10 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use kube::Client;
 use kubeflow_mcp_core::{Caller, Persona, Policy, Server, ToolSet, local::LocalCluster};
+use kubeflow_mcp_tests::counting::counting;
 use serde_json::{Value, json};
-use tower::service_fn;
 
 use crate::{Binary, Row, in_process::call};
 
@@ -42,14 +41,4 @@ pub(crate) fn measure(_: &Binary) -> anyhow::Result<Vec<Row>> {
             Row { what: "a look at one object, most", figure: most, budget: 3.0, unit: "requests" },
         ])
     })
-}
-
-fn counting(client: Client, count: &Arc<AtomicUsize>) -> Client {
-    let (namespace, count) = (client.default_namespace().to_owned(), Arc::clone(count));
-    let service = service_fn(move |request| {
-        count.fetch_add(1, Ordering::SeqCst);
-        let client = client.clone();
-        async move { client.send(request).await }
-    });
-    Client::new(service, namespace)
 }
