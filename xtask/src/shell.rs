@@ -52,6 +52,14 @@ pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("output of `{line}`"))
 }
 
+/// The files of the workspace, committed or not, without those that git ignores.
+pub(crate) fn sources() -> anyhow::Result<Vec<String>> {
+    let all = ["ls-files", "--cached", "--others", "--exclude-standard"];
+    let listed = output(command("git").args(all))?;
+    // A file deleted but not committed yet is still listed.
+    Ok(listed.lines().filter(|it| root().join(it).is_file()).map(str::to_owned).collect())
+}
+
 fn line_of(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|it| it.to_string_lossy()).collect::<Vec<_>>().join(" ")

@@ -8,17 +8,11 @@ use crate::shell;
 const MAX_LINES: usize = 400;
 
 pub(crate) fn run() -> anyhow::Result<()> {
-    let listed = shell::output(shell::command("git").args([
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ]))?;
     let mut faults = Vec::new();
-    for file in listed.lines() {
-        // A file deleted but not committed yet is still listed.
-        let Ok(text) = std::fs::read_to_string(shell::root().join(file)) else { continue };
-        faults.extend(faults_of(file, &text).into_iter().map(|fault| format!("{file}: {fault}")));
+    for file in shell::sources()? {
+        // What is not text has no lines to judge.
+        let Ok(text) = std::fs::read_to_string(shell::root().join(&file)) else { continue };
+        faults.extend(faults_of(&file, &text).into_iter().map(|fault| format!("{file}: {fault}")));
     }
     if !faults.is_empty() {
         bail!("untidy:\n  {}", faults.join("\n  "));

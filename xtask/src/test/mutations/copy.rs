@@ -19,15 +19,7 @@ impl Copy {
     pub(super) fn make() -> anyhow::Result<Self> {
         let root = shell::target().join("mutations/sources");
         fs::create_dir_all(&root)?;
-        let listed = shell::output(shell::command("git").args([
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ]))?;
-        // A file deleted but not committed yet is still listed.
-        let there = |it: &&str| shell::root().join(it).is_file();
-        let wanted: BTreeSet<PathBuf> = listed.lines().filter(there).map(PathBuf::from).collect();
+        let wanted: BTreeSet<PathBuf> = shell::sources()?.into_iter().map(PathBuf::from).collect();
         for file in &wanted {
             let (from, to) = (shell::root().join(file), root.join(file));
             let content = fs::read(&from).with_context(|| from.display().to_string())?;
