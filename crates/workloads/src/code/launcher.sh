@@ -2,7 +2,7 @@ set -eu
 fail() { echo "ERROR: $1" >&2; exit "$2"; }
 start=$1; shift
 python=`command -v python || command -v python3` || fail "the image has no Python on its PATH" 127
-folder=`mktemp -d "${TMPDIR:-/tmp}/code.XXXXXX"` || fail "no writable folder for the code: set TMPDIR to one" 1
+folder=`mktemp -d` || fail "no writable folder for the code: set TMPDIR to one" 1
 "$python" -c '
 import base64, itertools, os, sys
 names = ("KUBEFLOW_MCP_CODE_%d" % number for number in itertools.count())
