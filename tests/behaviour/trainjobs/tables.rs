@@ -114,29 +114,21 @@ pub(super) fn all() -> Vec<Table> {
             ..created("", updates::base, updates::of_a_suspended_job)
         },
     ];
-    let of_runtimes: [(_, _, fn() -> Changes); 4] = [
+    let of_runtimes: [(_, _, fn() -> Changes); 6] = [
         ("runtime-policies", Write::Create, runtimes::policies),
         ("runtime-templates", Write::Create, runtimes::templates),
         ("runtime-pods", Write::Create, runtimes::pods),
         ("runtime-updates", Write::Update, runtimes::updates),
-    ];
-    tables.extend(of_runtimes.map(|(name, write, changes)| Table {
-        name,
-        resource: Resource::TrainingRuntimes,
-        write,
-        base: runtimes::base(),
-        changes: changes(),
-    }));
-    let of_clusters: [(_, _, fn() -> Changes); 2] = [
         ("cluster-runtime-templates", Write::Create, runtimes::templates),
         ("cluster-runtime-updates", Write::Update, runtimes::updates),
     ];
-    tables.extend(of_clusters.map(|(name, write, changes)| Table {
-        name,
-        resource: Resource::ClusterTrainingRuntimes,
-        write,
-        base: of_the_cluster(runtimes::base(), name),
-        changes: changes(),
+    tables.extend(of_runtimes.map(|(name, write, changes)| {
+        let base = runtimes::base();
+        let (resource, base) = match name.starts_with("cluster-") {
+            true => (Resource::ClusterTrainingRuntimes, of_the_cluster(base, name)),
+            false => (Resource::TrainingRuntimes, base),
+        };
+        Table { name, resource, write, base, changes: changes() }
     }));
     tables
 }
