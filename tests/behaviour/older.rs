@@ -15,7 +15,7 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams},
 };
 use kubeflow_mcp_core::{Persona, Policy, cluster_client, local::LocalCluster};
-use kubeflow_mcp_tests::{agent::Agent, waiting::until};
+use kubeflow_mcp_tests::{agent::Agent, runtimes};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -66,18 +66,15 @@ fn objects(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-fn runtime() -> DynamicObject {
+fn runtime() -> Value {
     let container = json!({"name": "node", "image": "localhost/host-python"});
     let template = json!({"spec": {"containers": [container]}});
     let labels = json!({"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"});
     let step = json!({"name": "node", "template": {"metadata": {"labels": labels}, "spec": {"template": template}}});
-    serde_json::from_value(json!({
-        "apiVersion": TRAINER,
-        "kind": "TrainingRuntime",
+    json!({
         "metadata": {"name": "older", "labels": {"trainer.kubeflow.org/framework": "torch"}},
         "spec": {"mlPolicy": {"numNodes": 1, "torch": {}}, "template": {"spec": {"replicatedJobs": [step]}}},
-    }))
-    .expect("a runtime")
+    })
 }
 
 #[tokio::test]
@@ -95,19 +92,13 @@ async fn an_older_trainer_gets_the_fields_that_it_knows() {
     let mut namespace = Namespace::default();
     namespace.metadata.name = Some(name.clone());
     namespaces.create(&PostParams::default(), &namespace).await.expect("a namespace");
-    let runtimes = objects(&client, &name, "TrainingRuntime");
-    runtimes.create(&PostParams::default(), &runtime()).await.expect("a runtime");
+    runtimes::add(&client, &name, runtime()).await;
 
     let agent = Agent::new(client.clone(), Policy::of(Persona::PlatformAdmin)).await;
     let placed = json!({"name": "placed", "namespace": name, "runtime": "older", "script": "print()",
         "node_selector": {"example.com/zone": "a"}, "confirmed": true});
-    // Its webhook reads runtimes from a watch of its own.
-    let made = until("a job", async || {
-        let made = agent.call("run_custom_training", placed.clone()).await;
-        if made["created"] == true { Ok(made) } else { Err(made.to_string()) }
-    })
-    .await;
-    assert_eq!(made["preview"], false, "{made}");
+    let made = agent.call("run_custom_training", placed).await;
+    assert_eq!(made["created"], true, "{made}");
     let job = objects(&client, &name, "TrainJob").get("placed").await.expect("the job");
     let spec = &job.data["spec"];
     assert_eq!(spec["runtimePatches"], Value::Null, "{spec}");

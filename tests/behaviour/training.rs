@@ -1,8 +1,8 @@
 //! Runtimes and TrainJobs that tests make for themselves.
 
-use kube::api::{DynamicObject, ObjectMeta, PostParams};
+use kube::api::{DynamicObject, PostParams};
 use kubeflow_mcp_core::ToolSet;
-use kubeflow_mcp_tests::{namespace::Namespace, waiting::until};
+use kubeflow_mcp_tests::{namespace::Namespace, runtimes};
 use serde_json::{Value, json};
 
 pub(crate) const TRAINER: &str = "trainer.kubeflow.org/v1alpha1";
@@ -17,35 +17,16 @@ pub(crate) async fn python(namespace: &Namespace, name: &str, spec: Value, job: 
     let part = &mut runtime.data["spec"];
     json_patch::merge(part, &spec);
     json_patch::merge(&mut part["template"]["spec"]["replicatedJobs"][0]["template"]["spec"], &job);
-    runtime.metadata = ObjectMeta {
-        name: Some(name.to_owned()),
-        labels: runtime.metadata.labels.take(),
-        ..Default::default()
-    };
-    if let Some(types) = &mut runtime.types {
-        types.kind = "TrainingRuntime".to_owned();
-    }
-    let api = namespace.objects(TRAINER, "TrainingRuntime");
-    api.create(&PostParams::default(), runtime).await.expect("a runtime");
-    known(namespace, name).await;
+    let labels = runtime.metadata.labels.take();
+    let runtime =
+        json!({"metadata": {"name": name, "labels": labels}, "spec": runtime.data["spec"]});
+    runtimes::add(&namespace.cluster().admin(), namespace.name(), runtime).await;
 }
 
 /// The same, whose jobs fail at the first failure and keep their Pods.
 pub(crate) async fn once(namespace: &Namespace) {
     let never = json!({"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never"}}});
     python(namespace, "once", json!({}), never).await;
-}
-
-/// Waits until the Trainer's webhook knows a runtime: it reads them from a watch of its own.
-pub(crate) async fn known(namespace: &Namespace, runtime: &str) {
-    let job = train_job("probe", runtime, json!({}));
-    let line = format!("POST /apis/{TRAINER}/namespaces/NAMESPACE/trainjobs?dryRun=All");
-    until("a runtime", async || {
-        let answer = namespace.ask(&line, &[], &job.to_string()).await;
-        let unknown = answer.text.contains("must be created before");
-        if unknown { Err(answer.text) } else { Ok(()) }
-    })
-    .await;
 }
 
 /// A TrainJob of a runtime of the namespace.

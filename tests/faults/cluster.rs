@@ -91,8 +91,7 @@ impl Cluster {
         };
         let client = cluster_client(Some(&kubeconfig), None).await.expect("a kubeconfig");
         let cluster = Self { side, kubeconfig, client, namespace, folder };
-        let group = "trainer.kubeflow.org/v1alpha1";
-        runtimes::add_host(&cluster.objects(group, "TrainingRuntime")).await;
+        runtimes::add_host(&cluster.client, &cluster.namespace).await;
         cluster
     }
 

@@ -50,12 +50,18 @@ impl Namespace {
         let mut object = Object::default();
         object.metadata.name = Some(name.clone());
         let api: Api<Object> = Api::all(cluster.admin());
-        api.create(&PostParams::default(), &object).await.expect("a namespace");
+        // Also on a control plane that is just coming back, where the first answer may be lost.
+        until("a namespace", async || match api.create(&PostParams::default(), &object).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
         let namespace = Self { cluster: cluster.clone(), name, folder, agent: OnceCell::new() };
         // Pods are refused before it is there.
         until("the account of Pods", async || {
             let account = namespace.api::<ServiceAccount>().get_opt("default").await;
-            account.expect("an answer").ok_or_else(|| "none".to_owned())
+            account.map_err(|error| error.to_string())?.ok_or_else(|| "none".to_owned())
         })
         .await;
         namespace

@@ -1,23 +1,70 @@
-//! A training runtime whose jobs run on this machine, whoever runs the cluster.
+//! Training runtimes that tests make, which jobs can be started from at once, whoever runs the cluster.
 
 use kube::{
-    Api,
-    api::{DynamicObject, PostParams},
+    Api, Client,
+    api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// Adds the runtime `host` to the namespace that the API is of: plain Python, tried again on failure.
-pub async fn add_host(runtimes: &Api<DynamicObject>) {
+use crate::waiting::until;
+
+const VERSION: &str = "v1alpha1";
+const GROUP: &str = "trainer.kubeflow.org";
+
+/// Makes a TrainingRuntime, also on a control plane that is just coming back.
+pub async fn add(client: &Client, namespace: &str, mut runtime: Value) {
+    runtime["apiVersion"] = json!(format!("{GROUP}/{VERSION}"));
+    runtime["kind"] = json!("TrainingRuntime");
+    let runtime: DynamicObject = serde_json::from_value(runtime).expect("a runtime");
+    let runtimes = objects(client, namespace, "TrainingRuntime");
+    until("a runtime", async || match runtimes.create(&PostParams::default(), &runtime).await {
+        Ok(_) => Ok(()),
+        // Its first answer was lost.
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+        Err(kube::Error::Api(status)) if status.code < 500 => panic!("no runtime: {status}"),
+        Err(error) => Err(error.to_string()),
+    })
+    .await;
+    known(client, namespace, runtime.metadata.name.as_deref().expect("a name")).await;
+}
+
+/// The runtime `host`, whose jobs run on this machine: plain Python, tried again on failure.
+pub async fn add_host(client: &Client, namespace: &str) {
     let pod = json!({"containers": [{"name": "node", "image": "localhost/host-python"}]});
     let labels = json!({"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"});
     let runtime = json!({
-    "apiVersion": "trainer.kubeflow.org/v1alpha1",
-    "kind": "TrainingRuntime",
     "metadata": {"name": "host", "labels": {"trainer.kubeflow.org/framework": "python"}},
     "spec": {"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [{
         "name": "node",
         "template": {"metadata": {"labels": labels}, "spec": {"template": {"spec": pod}}},
     }]}}}});
-    let runtime: DynamicObject = serde_json::from_value(runtime).expect("a runtime");
-    runtimes.create(&PostParams::default(), &runtime).await.expect("a runtime");
+    add(client, namespace, runtime).await;
+}
+
+/// Waits until the Trainer's webhook knows a runtime: it reads them from a watch of its own.
+async fn known(client: &Client, namespace: &str, runtime: &str) {
+    let probe = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "TrainJob",
+        "metadata": {"name": "probe"},
+        "spec": {"runtimeRef": {"name": runtime, "kind": "TrainingRuntime"}},
+    });
+    let probe: DynamicObject = serde_json::from_value(probe).expect("a TrainJob");
+    let jobs = objects(client, namespace, "TrainJob");
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    until("a runtime that the webhook knows", async || match jobs.create(&dry_run, &probe).await {
+        Err(kube::Error::Api(status))
+            if status.code < 500 && !status.message.contains("must be created before") =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+        Ok(_) => Ok(()),
+    })
+    .await;
+}
+
+fn objects(client: &Client, namespace: &str, kind: &str) -> Api<DynamicObject> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, kind));
+    Api::namespaced_with(client.clone(), namespace, &kind)
 }

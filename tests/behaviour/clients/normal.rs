@@ -40,8 +40,9 @@ impl Normal {
     pub(super) fn of(namespace: &Namespace, folder: &Path) -> Self {
         let config = kube::config::Kubeconfig::read_from(namespace.kubeconfig());
         let config = config.expect("a kubeconfig");
-        let servers = config.clusters.iter().filter_map(|it| it.cluster.as_ref()?.server.clone());
-        let server = servers.last().expect("a kubeconfig names a server");
+        let mut servers =
+            config.clusters.iter().filter_map(|it| it.cluster.as_ref()?.server.clone());
+        let server = servers.next_back().expect("a kubeconfig names a server");
         Self {
             namespace: namespace.name().to_owned(),
             server,

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use kube::api::{DynamicObject, PostParams};
-use kubeflow_mcp_tests::{cluster::Cluster, namespace::Namespace, waiting::until};
+use kubeflow_mcp_tests::{cluster::Cluster, namespace::Namespace, runtimes, waiting::until};
 use serde_json::{Value, json};
 
 use super::observed::{Observed, pod};
@@ -54,7 +54,7 @@ async fn the_nodes_of_a_training_job_meet() {
             "template": { "spec": { "replicatedJobs": [{ "name": "node", "template": job }] } },
         },
     });
-    create(&namespace, TRAINER, "TrainingRuntime", runtime).await;
+    runtimes::add(&namespace.cluster().admin(), namespace.name(), runtime).await;
     let job = json!({
         "metadata": { "name": "meet" },
         "spec": {

@@ -93,8 +93,7 @@ fn tools() -> impl Iterator<Item = &'static ToolDef> {
 
 /// A job that runs, and another that is suspended and so has no Pods.
 async fn prepare(namespace: &Namespace) {
-    let runtimes = namespace.objects("trainer.kubeflow.org/v1alpha1", "TrainingRuntime");
-    runtimes::add_host(&runtimes).await;
+    runtimes::add_host(&namespace.cluster().admin(), namespace.name()).await;
     for name in ["runs", "idle"] {
         let started = namespace.call("run_custom_training", submission(name)).await;
         assert_eq!(started["created"], true, "{started}");

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kube::api::{DynamicObject, ListParams, PostParams};
-use kubeflow_mcp_tests::{cluster::Cluster, namespace::Namespace, waiting::until};
+use kube::api::ListParams;
+use kubeflow_mcp_tests::{cluster::Cluster, namespace::Namespace, runtimes, waiting::until};
 use serde_json::{Value, json};
 
 use super::{snapshot, tables};
@@ -62,10 +62,8 @@ async fn check(runtime: &str, spec: Value, steps: &[&str], pods: usize, file: &s
 async fn make_runtime(namespace: &Namespace, name: &str) {
     let runtimes = tables::runtimes();
     let found = runtimes.into_iter().find(|(_, it)| it["metadata"]["name"] == name);
-    let runtime: DynamicObject = serde_json::from_value(found.expect("a runtime").1).unwrap();
-    let api = namespace.objects(TRAINER, "TrainingRuntime");
-    api.create(&PostParams::default(), &runtime).await.expect("a runtime");
-    training::known(namespace, name).await;
+    let (_, runtime) = found.expect("a runtime");
+    runtimes::add(&namespace.cluster().admin(), namespace.name(), runtime).await;
 }
 
 /// All that is in the namespace, without what differs from one run to the next, or is the
