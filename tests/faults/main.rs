@@ -5,6 +5,7 @@
 mod agent;
 mod cluster;
 mod job;
+#[cfg(feature = "real-cluster")]
 mod parts;
 mod pods;
 mod random;

@@ -56,7 +56,6 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a real cluster of its own"]
 async fn without_its_webhook_server_a_submission_is_refused_and_says_why() {
     let scene = Scene::begin().await;
     scene.cluster.processes().kill("trainer").await;
@@ -79,7 +78,6 @@ async fn without_its_webhook_server_a_submission_is_refused_and_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a real cluster of its own"]
 async fn without_etcd_nothing_is_stored_and_no_answer_is_made_up() {
     let scene = Scene::begin().await;
     scene.cluster.processes().kill("etcd").await;
@@ -94,7 +92,6 @@ async fn without_etcd_nothing_is_stored_and_no_answer_is_made_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a real cluster of its own"]
 async fn without_the_job_controller_a_job_is_shown_as_taken_up_by_nobody() {
     let scene = Scene::begin().await;
     scene.cluster.processes().kill("kube-controller-manager").await;
@@ -111,7 +108,6 @@ async fn without_the_job_controller_a_job_is_shown_as_taken_up_by_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a real cluster of its own"]
 async fn without_the_jobset_controller_a_job_tells_what_could_not_be_made() {
     let scene = Scene::begin().await;
     scene.cluster.processes().kill("jobset").await;
@@ -125,7 +121,6 @@ async fn without_the_jobset_controller_a_job_tells_what_could_not_be_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs a real cluster of its own"]
 async fn a_node_that_is_not_heard_of_counts_no_more() {
     let scene = Scene::begin().await;
     scene.cluster.processes().pause("kubelet");

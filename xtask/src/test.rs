@@ -96,7 +96,9 @@ fn fmt() -> anyhow::Result<()> {
 }
 
 fn clippy() -> anyhow::Result<()> {
-    shell::run(&mut shell::cargo("clippy --quiet --workspace --all-targets -- -D warnings"))
+    shell::run(&mut shell::cargo(
+        "clippy --quiet --workspace --all-targets --all-features -- -D warnings",
+    ))
 }
 
 fn workspace() -> anyhow::Result<()> {

@@ -11,13 +11,11 @@ pub(super) fn run() -> anyhow::Result<()> {
     shell::run(tests().arg("--no-run"))?;
     let cluster = TestCluster::up("faults")?;
     // One after the other: each kills what all others need.
-    let outcome = shell::run(
-        tests().args(["--", "--include-ignored", "--test-threads=1"]).env(REAL, cluster.folder()),
-    );
+    let outcome = shell::run(tests().args(["--", "--test-threads=1"]).env(REAL, cluster.folder()));
     cluster.down()?;
     outcome
 }
 
 fn tests() -> Command {
-    shell::cargo("test --quiet --package kubeflow-mcp-tests --test faults")
+    shell::cargo("test --quiet --package kubeflow-mcp-tests --features real-cluster --test faults")
 }
