@@ -100,13 +100,16 @@ impl Control {
         next: &Next,
     ) -> kube::Result<()> {
         let about = job.object_ref(&());
-        for name in &next.delete {
-            if next.release {
+        if next.release {
+            for name in &next.delete {
                 let mark = Patch::Merge(json!({"metadata": {"annotations": {RELEASED: "true"}}}));
                 let marked = pods.patch_metadata(name, &PatchParams::default(), &mark).await;
                 gone_is_fine(marked.map(drop))?;
             }
-            gone_is_fine(pods.delete(name, &DeleteParams::default()).await.map(drop))?;
+        }
+        let released = state.released.iter().map(|it| it.name_any());
+        for name in next.delete.iter().cloned().chain(released) {
+            gone_is_fine(pods.delete(&name, &DeleteParams::default()).await.map(drop))?;
             self.recorder.say(
                 &about,
                 Kind::Normal,

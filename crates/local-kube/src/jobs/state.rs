@@ -21,6 +21,8 @@ pub(super) struct State<'j> {
     job: &'j Job,
     spec: &'j JobSpec,
     active: Vec<&'j Pod>,
+    /// Given up, and not deleted: the process was killed in between.
+    pub(super) released: Vec<&'j Pod>,
     terminating: usize,
     ready: usize,
     succeeded: i32,
@@ -54,6 +56,7 @@ impl<'j> State<'j> {
             job,
             spec: job.spec.as_ref().unwrap_or(&NONE),
             active: Vec::new(),
+            released: Vec::new(),
             terminating: 0,
             ready: 0,
             succeeded: 0,
@@ -84,7 +87,12 @@ impl<'j> State<'j> {
         let containers =
             || status.and_then(|it| it.container_statuses.as_deref()).unwrap_or_default();
         match phase {
-            _ if pod.annotations().contains_key(RELEASED) => self.terminating += 1,
+            _ if pod.annotations().contains_key(RELEASED) => {
+                self.terminating += 1;
+                if pod.metadata.deletion_timestamp.is_none() {
+                    self.released.push(pod);
+                }
+            }
             "Succeeded" => {
                 self.succeeded += 1;
                 self.done.extend(index(pod));

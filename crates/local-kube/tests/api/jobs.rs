@@ -102,6 +102,21 @@ async fn a_suspended_job_has_no_pods_until_it_is_resumed() {
     pods(&client, "Pending", 0).await;
 }
 
+#[tokio::test]
+async fn a_pod_that_was_given_up_goes_although_the_process_was_killed_before_its_deletion() {
+    let client = running_client();
+    create(&client, json!({})).await;
+    let given_up = pods(&client, "Pending", 1).await.remove(0).name_any();
+    let mark = json!({"metadata": {"annotations": {"local-kube/released-by-job": "true"}}});
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    api.patch(&given_up, &PatchParams::default(), &Patch::Merge(mark)).await.unwrap();
+    eventually(async || {
+        let pods = api.list(&ListParams::default()).await.unwrap().items;
+        pods.len() == 1 && pods[0].name_any() != given_up
+    })
+    .await;
+}
+
 /// Sets what the namespace may use at the most.
 async fn limit(client: &Client, hard: Value) {
     let quotas: Api<ResourceQuota> = Api::default_namespaced(client.clone());
