@@ -18,6 +18,7 @@ use kubeflow_mcp_tests::{
     cluster::Cluster as Shared, namespace::Namespace, processes::Processes, relay::Relay, runtimes,
     waiting::until,
 };
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, time::sleep};
 
@@ -47,6 +48,14 @@ const REAL: [Fault; 9] = [
     Fault::Part("jobset"),
     Fault::Part("trainer"),
     Fault::Part("kubelet"),
+];
+
+const TRAINER: &str = "trainer.kubeflow.org/v1alpha1";
+const PARTS: [(&str, &str); 4] = [
+    (TRAINER, "TrainJob"),
+    ("jobset.x-k8s.io/v1alpha2", "JobSet"),
+    ("batch/v1", "Job"),
+    ("v1", "Pod"),
 ];
 
 /// A cluster, or a namespace of a real one, that one run has to itself.
@@ -151,6 +160,7 @@ impl Cluster {
     }
 
     /// The processes of a real cluster, for what cannot happen to a local one.
+    #[cfg(feature = "real-cluster")]
     pub(crate) fn processes(&self) -> &Processes {
         match &self.side {
             Side::Real { processes, .. } => processes,
@@ -172,15 +182,24 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), &self.namespace, &kind)
     }
 
+    /// All objects of a training job, for whoever looks for what went wrong.
+    pub(crate) async fn shown(&self) -> String {
+        let mut text = String::new();
+        for (api_version, kind) in PARTS.into_iter().chain([(TRAINER, "TrainingRuntime")]) {
+            let listed = self.objects(api_version, kind).list(&ListParams::default()).await;
+            let lines = match listed {
+                Ok(list) => list.items.iter().map(|it| json!(it).to_string()).collect(),
+                Err(error) => vec![error.to_string()],
+            };
+            text += &format!("{kind}: {}\n", lines.join("\n  "));
+        }
+        text
+    }
+
     /// How many objects there are of each kind that a training job consists of.
     pub(crate) async fn parts(&self) -> [usize; 4] {
         let mut counts = [0; 4];
-        for (count, (api_version, kind)) in counts.iter_mut().zip([
-            ("trainer.kubeflow.org/v1alpha1", "TrainJob"),
-            ("jobset.x-k8s.io/v1alpha2", "JobSet"),
-            ("batch/v1", "Job"),
-            ("v1", "Pod"),
-        ]) {
+        for (count, (api_version, kind)) in counts.iter_mut().zip(PARTS) {
             let found = until(kind, async || {
                 let listed = self.objects(api_version, kind).list(&ListParams::default()).await;
                 listed.map_err(|error| error.to_string())

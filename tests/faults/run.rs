@@ -1,7 +1,11 @@
 //! One run: a story of an agent and its job, with faults where chance puts them.
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use kubeflow_mcp_tests::waiting::until;
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -33,11 +37,17 @@ pub(crate) async fn run(seed: u64) {
     let agent = Agent::new(cluster.kubeconfig());
     let job = Job::new(cluster.folder(), "digits", matches!(story, Story::Rests));
     let mut run = Run { random, cluster, agent, job };
-    match story {
-        Story::Ends => run.ends().await,
-        Story::Twice => run.twice().await,
-        Story::Rests => run.rests().await,
-        Story::Goes => run.goes().await,
+    let told = async {
+        match story {
+            Story::Ends => run.ends().await,
+            Story::Twice => run.twice().await,
+            Story::Rests => run.rests().await,
+            Story::Goes => run.goes().await,
+        }
+    };
+    if let Err(panic) = AssertUnwindSafe(told).catch_unwind().await {
+        println!("run {seed}, {story:?}, left this behind:\n{}", run.cluster.shown().await);
+        resume_unwind(panic);
     }
 }
 

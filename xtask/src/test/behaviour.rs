@@ -33,7 +33,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 /// With the clients that it runs.
 fn suite() -> anyhow::Result<Command> {
     let mut suite = shell::cargo(
-        "test --quiet --package kubeflow-mcp-tests --features clients --test behaviour",
+        "test --quiet --workspace --features kubeflow-mcp-tests/clients --test behaviour",
     );
     suite.env("KUBECTL", cluster::kubectl()?);
     suite.env("PYTHON", toolbox::clients()?.join("python"));

@@ -17,5 +17,8 @@ pub(super) fn run() -> anyhow::Result<()> {
 }
 
 fn tests() -> Command {
-    shell::cargo("test --quiet --package kubeflow-mcp-tests --features real-cluster --test faults")
+    // The whole workspace, so that what other parts have built is not built anew with fewer features.
+    shell::cargo(
+        "test --quiet --workspace --features kubeflow-mcp-tests/real-cluster --test faults",
+    )
 }
