@@ -187,8 +187,12 @@ impl Cluster {
         let mut text = String::new();
         for (api_version, kind) in PARTS.into_iter().chain([(TRAINER, "TrainingRuntime")]) {
             let listed = self.objects(api_version, kind).list(&ListParams::default()).await;
+            let plain = |mut object: DynamicObject| {
+                object.metadata.managed_fields = None;
+                json!(object).to_string()
+            };
             let lines = match listed {
-                Ok(list) => list.items.iter().map(|it| json!(it).to_string()).collect(),
+                Ok(list) => list.items.into_iter().map(plain).collect(),
                 Err(error) => vec![error.to_string()],
             };
             text += &format!("{kind}: {}\n", lines.join("\n  "));
