@@ -1,6 +1,6 @@
 //! What the project promises in figures, measured on the binary that is shipped.
 
-use crate::shell;
+use crate::{dist, shell};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -10,8 +10,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    shell::run(&mut shell::cargo("build --profile dist --package kubeflow-mcp"))?;
+    let binary = dist::build()?;
     let mut bench = shell::cargo("bench --quiet --package kubeflow-mcp-tests --bench budgets --");
-    bench.args(&args.only).env("KUBEFLOW_MCP_BINARY", shell::target().join("dist/kubeflow-mcp"));
+    bench.args(&args.only).env("KUBEFLOW_MCP_BINARY", binary);
     shell::run(&mut bench)
 }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod cluster;
+mod dist;
 mod generate;
 mod licences;
 mod shell;
@@ -23,6 +24,8 @@ enum Task {
     Test(test::Args),
     /// Measure what the project promises and print each figure beside its budget.
     Bench(bench::Args),
+    /// Build the binary that is shipped, and say where it is.
+    Dist,
     /// A real Kubernetes with the real controllers, to test against.
     Cluster(cluster::Args),
     /// Write what is derived from the tools: snapshots, docs/tools.md, deploy/rbac.yaml, tests/differences.md.
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match Task::parse() {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Dist => dist::run(),
         Task::Cluster(args) => cluster::run(&args),
         Task::Generate => generate::run(),
     };

@@ -13,6 +13,9 @@ const NODE_PACKAGES: &[&str] =
 /// The clients that users have: the MCP SDK for Python, and Kubeflow's.
 const PYTHON_PACKAGES: &[&str] = &["mcp==2.3.0", "kubeflow==0.5.0"];
 
+/// A C compiler and linker for static binaries, driven by cargo.
+const ZIG_PACKAGES: &[&str] = &["ziglang==0.17.1", "cargo-zigbuild==0.24.0"];
+
 /// Node with the MCP conformance suite: the program and the suite's entry file.
 pub(crate) fn conformance() -> anyhow::Result<(PathBuf, PathBuf)> {
     let folder = installed("node", NODE_PACKAGES, |folder| {
@@ -31,12 +34,21 @@ pub(crate) fn conformance() -> anyhow::Result<(PathBuf, PathBuf)> {
 
 /// A folder of programs: `python` with the SDKs.
 pub(crate) fn clients() -> anyhow::Result<PathBuf> {
-    let folder = installed("python", PYTHON_PACKAGES, |folder| {
+    python("python", PYTHON_PACKAGES)
+}
+
+/// A folder of programs: `cargo-zigbuild` with its compiler.
+pub(crate) fn zig() -> anyhow::Result<PathBuf> {
+    python("zig", ZIG_PACKAGES)
+}
+
+fn python(name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let folder = installed(name, packages, |folder| {
         shell::run(shell::command("python3").args(["-m", "venv"]).arg(folder))?;
         shell::run(
             shell::command(folder.join("bin/python"))
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(PYTHON_PACKAGES),
+                .args(packages),
         )
     })?;
     Ok(folder.join("bin"))
