@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
+pub(crate) use self::behaviour::REAL;
 use crate::{cluster, licences, shell, tidy};
 
 #[derive(clap::Args)]

@@ -22,7 +22,7 @@ use crate::{
     api::runtime::is_device,
     capacity::{
         nodes::{Group, Total},
-        usage::PodUsage,
+        usage::{ByNode, PodUsage},
     },
 };
 
@@ -30,9 +30,11 @@ pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetClusterResources>()];
 
 const NODES: Resource = Resource::cluster("", "nodes");
 const QUOTAS: Resource = Resource::namespaced("", "resourcequotas");
-/// More than a large cluster has; in one request, and read without what is not asked for.
+/// More than a large cluster has; in one request.
 const MOST_NODES: u32 = 5_000;
-const MOST_PODS: u32 = 20_000;
+/// Pods are read in pages, and of a page only the sums are kept: memory stays the same.
+const PAGE: u32 = 500;
+const PAGES: u32 = 40;
 const MOST_GROUPS: usize = 12;
 const MOST_QUOTAS: usize = 10;
 
@@ -88,23 +90,23 @@ impl Tool for GetClusterResources {
         let (nodes, quotas) =
             (caller.cluster_api::<Node>(), caller.api::<ResourceQuota>(self.namespace.as_deref()));
         let (few, all) = (ListParams::default().limit(MOST_NODES), ListParams::default());
-        let (nodes, pods, quotas) =
-            futures::join!(seen(nodes.list(&few)), seen(pods(caller)), seen(quotas.list(&all)));
-        let (nodes, pods, quotas) = (nodes?, pods?, quotas?);
+        let (nodes, taken, quotas) =
+            futures::join!(seen(nodes.list(&few)), seen(taken(caller)), seen(quotas.list(&all)));
+        let (nodes, taken, quotas) = (nodes?, taken?, quotas?);
         let mut unseen = Vec::new();
         if nodes.is_none() {
             unseen.push("nodes: you may not list them, so only quotas are known".to_owned());
-        } else if pods.is_none() {
+        } else if taken.is_none() {
             unseen.push(
                 "other people's Pods: you may not list all, so what is free is unknown".to_owned(),
             );
-        } else if pods.as_ref().is_some_and(|it| it.metadata.continue_.is_some()) {
-            unseen.push(format!("Pods beyond {MOST_PODS}: less is free than is said"));
+        } else if let Some(beyond) = taken.as_ref().and_then(|it| it.beyond) {
+            unseen.push(format!("Pods beyond {beyond}: less is free than is said"));
         }
         if quotas.is_none() {
             unseen.push("quotas: you may not list them".to_owned());
         }
-        let used = pods.map(|it| usage::by_node(it.items));
+        let used = taken.map(|it| it.by_node);
         let nodes: Option<Vec<Node>> = nodes.map(|it| it.items);
         let groups = nodes::groups(nodes.as_deref().unwrap_or_default(), used.as_ref());
         let (taking, all) =
@@ -132,12 +134,37 @@ async fn seen<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Optio
     }
 }
 
-/// All Pods that take up room.
-async fn pods(caller: &Caller) -> kube::Result<ObjectList<PodUsage>> {
+/// What Pods take.
+#[derive(Default)]
+struct Taken {
+    by_node: ByNode,
+    /// How many Pods were looked at, where there are more.
+    beyond: Option<usize>,
+}
+
+/// Of all Pods that take up room.
+async fn taken(caller: &Caller) -> kube::Result<Taken> {
     let living = "status.phase!=Succeeded,status.phase!=Failed";
-    let params = ListParams::default().fields(living).limit(MOST_PODS);
-    let request = Request::new("/api/v1/pods").list(&params).map_err(kube::Error::BuildRequest)?;
-    caller.client().request(request).await
+    let mut params = ListParams::default().fields(living).limit(PAGE);
+    let (mut taken, mut seen) = (Taken::default(), 0);
+    for _ in 0..PAGES {
+        let request = Request::new("/api/v1/pods").list(&params);
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        let page: ObjectList<PodUsage> = match caller.client().request(request).await {
+            Ok(page) => page,
+            // The token of the next page has expired: what is known is better than nothing.
+            Err(kube::Error::Api(status)) if status.code == 410 && seen > 0 => break,
+            Err(error) => return Err(error),
+        };
+        seen += page.items.len();
+        usage::count(&mut taken.by_node, page.items);
+        params.continue_token = page.metadata.continue_.filter(|it| !it.is_empty());
+        if params.continue_token.is_none() {
+            return Ok(taken);
+        }
+    }
+    taken.beyond = Some(seen);
+    Ok(taken)
 }
 
 impl Quota {

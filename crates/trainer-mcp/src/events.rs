@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Event;
-use kube::ResourceExt as _;
+use kube::{ResourceExt as _, api::ListParams};
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,8 +78,18 @@ fn note(found: &Found) -> Option<String> {
 
 /// The events of a TrainJob and of everything made for it.
 pub async fn of(caller: &Caller, job: &TrainJob) -> Result<Found> {
+    find(caller, job, ListParams::default()).await
+}
+
+/// The events of the TrainJob alone: the API server finds them, however many others there are.
+pub async fn of_itself(caller: &Caller, job: &TrainJob) -> Result<Found> {
+    let object = format!("involvedObject.kind=TrainJob,involvedObject.name={}", job.name_any());
+    find(caller, job, ListParams::default().fields(&object)).await
+}
+
+async fn find(caller: &Caller, job: &TrainJob, selected: ListParams) -> Result<Found> {
     let api = caller.api::<Event>(job.namespace().as_deref());
-    events::find(&api, |event| concerns(job, event)).await
+    events::find(&api, selected, |event| concerns(job, event)).await
 }
 
 /// Whether an event is about the job or one of its parts, and not about a former job of that name.

@@ -49,10 +49,15 @@ const PAGE: u32 = 500;
 const PAGES: usize = 20;
 const MESSAGE: usize = 300;
 
-/// Reads the namespace's events, of either flavour, and keeps those that concern the workload.
-pub async fn find(api: &Api<Event>, concerns: impl Fn(&Event) -> bool) -> Result<Found> {
+/// Reads the selected events of the namespace, of either flavour, and keeps those that concern the
+/// workload.
+pub async fn find(
+    api: &Api<Event>,
+    selected: ListParams,
+    concerns: impl Fn(&Event) -> bool,
+) -> Result<Found> {
     let mut found = Found::default();
-    let mut page = ListParams::default().limit(PAGE);
+    let mut page = selected.limit(PAGE);
     for _ in 0..PAGES {
         let list = match api.list(&page).await {
             Ok(list) => list,

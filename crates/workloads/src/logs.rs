@@ -146,6 +146,11 @@ async fn window<'a>(
                 log.notes.push(format!("Pod {pod:?} has just been removed, and its log with it"));
                 return Ok(None);
             }
+            Err(kube::Error::Api(status)) if status.message.contains("/containerLogs/") => {
+                let why = status.message;
+                log.notes.push(format!("the API server cannot read it from the Pod's node: {why}"));
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         let tail = query.tail as usize;

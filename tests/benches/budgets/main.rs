@@ -1,8 +1,9 @@
 //! What the project promises in figures, each beside its budget. `cargo xtask bench` runs it on the
-//! shipped binary, which `KUBEFLOW_MCP_BINARY` names.
+//! shipped binary, which `KUBEFLOW_MCP_BINARY` names; with a real cluster, what it promises under load.
 #![expect(clippy::print_stdout, reason = "a table for the person who runs it")]
 
 mod in_process;
+mod load;
 mod local;
 mod process;
 mod requests;
@@ -12,6 +13,7 @@ mod tokens;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
+use kubeflow_mcp_tests::cluster;
 
 /// One promise: a figure and what it may be at most.
 struct Row {
@@ -34,6 +36,9 @@ const GROUPS: &[Group] = &[
     Group { name: "calls", measure: in_process::measure },
     Group { name: "local", measure: local::measure },
 ];
+
+/// Those of a real cluster, which they fill.
+const LOADED: &[Group] = &[Group { name: "load", measure: load::measure }];
 
 /// The shipped binary.
 struct Binary(PathBuf);
@@ -58,10 +63,11 @@ fn table() -> anyhow::Result<usize> {
         std::env::var_os("KUBEFLOW_MCP_BINARY").context("KUBEFLOW_MCP_BINARY is not set")?;
     let binary = Binary(binary.into());
     let only = std::env::args().nth(1).filter(|it| !it.starts_with("--"));
+    let groups = if cluster::names_a_real_one() { LOADED } else { GROUPS };
     println!("| what | budget | measured |\n|---|---|---|");
     let mut missed = 0;
     for group in
-        GROUPS.iter().filter(|it| only.as_deref().is_none_or(|only| it.name.contains(only)))
+        groups.iter().filter(|it| only.as_deref().is_none_or(|only| it.name.contains(only)))
     {
         for row in (group.measure)(&binary).with_context(|| group.name)? {
             let Row { what, figure, budget, unit } = row;

@@ -58,9 +58,18 @@ impl Server {
 
     /// What the process holds in memory now, in MiB.
     pub(crate) fn resident(&self) -> anyhow::Result<f64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it has ever held.
+    pub(crate) fn peak(&self) -> anyhow::Result<f64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, field: &str) -> anyhow::Result<f64> {
         let status = Path::new("/proc").join(self.process.id().to_string()).join("status");
         let status = std::fs::read_to_string(status).context("memory is read from /proc")?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
+        let line = status.lines().find(|line| line.starts_with(field)).context(field.to_owned())?;
         let kibibytes: f64 = line.split_whitespace().nth(1).context("its number")?.parse()?;
         Ok(kibibytes / 1_024.0)
     }

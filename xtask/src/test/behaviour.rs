@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Names the real cluster's folder to the suite.
-pub(super) const REAL: &str = "KUBEFLOW_MCP_TEST_CLUSTER";
+pub(crate) const REAL: &str = "KUBEFLOW_MCP_TEST_CLUSTER";
 
 pub(crate) fn run() -> anyhow::Result<()> {
     shell::run(suite()?.arg("--no-run"))?;

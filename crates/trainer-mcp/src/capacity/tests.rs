@@ -28,6 +28,12 @@ fn pod(node: &str, containers: Value, init: Value) -> PodUsage {
     serde_json::from_value(json!({"metadata": {"name": "x"}, "spec": spec})).unwrap()
 }
 
+fn used(pods: Vec<PodUsage>) -> ByNode {
+    let mut nodes = ByNode::new();
+    usage::count(&mut nodes, pods);
+    nodes
+}
+
 #[test]
 fn hundreds_of_nodes_are_a_few_rows() {
     let tainted =
@@ -37,7 +43,7 @@ fn hundreds_of_nodes_are_a_few_rows() {
     nodes.extend((0..300).map(|it| node(&format!("cpu-{it:03}"), 0, json!({}))));
     nodes.push(node("away", 0, json!({"unschedulable": true})));
     let ask = |cpu: &str, gpus: &str| json!([{"resources": {"requests": {"cpu": cpu, "amd.com/gpu": gpus}}}]);
-    let used = usage::by_node(vec![
+    let used = used(vec![
         pod("gpu-000", ask("1", "5"), json!([])),
         pod("gpu-001", ask("500m", "1"), json!([])),
         pod("cpu-000", json!([{"resources": {"requests": {"memory": "1Gi"}}}]), json!([])),
@@ -139,13 +145,47 @@ fn init_containers_count_as_the_scheduler_counts_them() {
     let mut sidecar = cpu(1);
     sidecar["restartPolicy"] = json!("Always");
     let asked = |containers: Value, init: Value| {
-        let used = usage::by_node(vec![pod("a", containers, init)]);
+        let used = used(vec![pod("a", containers, init)]);
         usage::show("cpu", used["a"]["cpu"])
     };
     assert_eq!(asked(json!([cpu(2), cpu(3)]), json!([cpu(4)])), "5");
     assert_eq!(asked(json!([cpu(2)]), json!([cpu(4)])), "4");
     assert_eq!(asked(json!([cpu(2)]), json!([sidecar, cpu(4)])), "5");
     assert_eq!(asked(json!([cpu(2)]), json!([cpu(1), sidecar])), "3");
+}
+
+#[cfg(feature = "local")]
+#[tokio::test]
+async fn pods_are_read_in_pages_as_far_as_the_api_server_gives_them() {
+    use crate::testing::ByHand;
+
+    let page = |node: &str, next: &str| {
+        let asked = json!([{"resources": {"requests": {"cpu": "1"}}}]);
+        let pod =
+            json!({"metadata": {"name": "x"}, "spec": {"nodeName": node, "containers": asked}});
+        let page = json!({"apiVersion": "v1", "kind": "PodList", "items": [pod, pod],
+                          "metadata": {"continue": next}});
+        Some((200, page.to_string()))
+    };
+    let nodes = json!({"apiVersion": "v1", "kind": "NodeList", "metadata": {},
+                       "items": [node("a", 0, json!({}))]});
+    for (expired, free, unseen) in [
+        (false, "3.9", Value::Null),
+        (true, "5.9", json!(["Pods beyond 2: less is free than is said"])),
+    ] {
+        let nodes = nodes.to_string();
+        let cluster = ByHand::answering(move |path, query| match path {
+            "/api/v1/nodes" => Some((200, nodes.clone())),
+            "/api/v1/pods" if !query.contains("limit=500") => None,
+            "/api/v1/pods" if !query.contains("continue=") => page("a", "second"),
+            "/api/v1/pods" if expired => Some((410, "the continue token is too old".to_owned())),
+            "/api/v1/pods" => page("a", ""),
+            _ => None,
+        });
+        let seen = cluster.await.call("get_cluster_resources", json!({})).await;
+        assert_eq!(seen["total"]["cpu"]["free"], free, "{seen}");
+        assert_eq!(seen["unseen"], unseen, "{seen}");
+    }
 }
 
 #[cfg(feature = "local")]

@@ -41,14 +41,15 @@ struct Resources {
 }
 
 /// What is requested on each node.
-pub(super) fn by_node(pods: Vec<PodUsage>) -> BTreeMap<String, Amounts> {
-    let mut nodes: BTreeMap<String, Amounts> = BTreeMap::new();
+pub(super) type ByNode = BTreeMap<String, Amounts>;
+
+/// Counts more Pods.
+pub(super) fn count(nodes: &mut ByNode, pods: Vec<PodUsage>) {
     for pod in pods {
         let Some(node) = &pod.spec.node_name else { continue };
         let used = nodes.entry(node.clone()).or_default();
         add(used, &pod.requests());
     }
-    nodes
 }
 
 pub(super) fn add(sum: &mut Amounts, more: &Amounts) {

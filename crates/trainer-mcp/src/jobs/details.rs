@@ -134,7 +134,7 @@ impl Tool for GetTrainingJob {
         let unreconciled = job.status.as_ref().is_none_or(|it| it.jobs_status.is_empty());
         let mut reported: Vec<Event> = Vec::new();
         if unreconciled {
-            match events::of(caller, &job).await {
+            match events::of_itself(caller, &job).await {
                 Ok(found) => reported = found.events,
                 Err(_) => unseen.push("events: they could not be listed"),
             }

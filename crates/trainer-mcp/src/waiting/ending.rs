@@ -111,7 +111,7 @@ async fn standing(caller: &Caller, job: &TrainJob, pods: &[Member]) -> Standing 
     if !matches!(standing.phase, Phase::Created | Phase::NotReconciled) {
         return standing;
     }
-    match events::of(caller, job).await {
+    match events::of_itself(caller, job).await {
         Ok(found) => Standing::of(job, pods, &found.events, Timestamp::now()),
         Err(_) => standing,
     }

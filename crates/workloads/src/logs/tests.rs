@@ -108,6 +108,15 @@ async fn no_log_is_a_result() {
 }
 
 #[tokio::test]
+async fn a_node_that_cannot_be_reached_is_told() {
+    let answer = |_: &str| {
+        let problem = "Get \"https://10.0.0.7:10250/containerLogs/team/p/node\": dial tcp: refused";
+        (500, problem.to_owned())
+    };
+    check(node(0, false), query(), answer, expect![[r#"{"container":"node","text":"","lines":0,"notes":["the API server cannot read it from the Pod's node: Get \"https://10.0.0.7:10250/containerLogs/team/p/node\": dial tcp: refused"]}"#]]).await;
+}
+
+#[tokio::test]
 async fn the_end_is_found_behind_gigantic_lines() {
     let answer = |query: &str| {
         let lines = query.split('&').find_map(|it| it.strip_prefix("tailLines=")).unwrap();
