@@ -23,6 +23,10 @@ enum Task {
     /// Run every check that a change must pass: formatting, lints, tests, conformance, real clients.
     Test(test::Args),
     /// Measure what the project promises and print each figure beside its budget.
+    ///
+    /// By itself, what a process costs on this machine and what calls cost on the local cluster. With
+    /// `--cluster real`, what reading calls cost under load: a Kubernetes of its own is brought up,
+    /// filled with TrainJobs and Pods, which takes minutes, and taken down again.
     Bench(bench::Args),
     /// Build the binary that is shipped, and say where it is.
     Dist,
