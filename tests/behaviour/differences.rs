@@ -40,6 +40,11 @@ differences! {
         real: "writes their defaults into Pods",
         why: "a quota limits a namespace here; defaults belong into the runtime"
     }
+    mpi {
+        what: "TrainJobs whose runtime has the policy `mpi` or `flux`",
+        real: "takes them",
+        why: "their ranks start each other over SSH or Flux, under addresses of their own that processes of one machine do not have"
+    }
     newer_events {
         what: "Events under `events.k8s.io/v1`",
         real: "serves the same objects as under `v1`",

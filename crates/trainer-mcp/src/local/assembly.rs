@@ -118,13 +118,7 @@ pub(super) fn resources_per_node(job: &TrainJob, spec: &JobSetSpec) -> ResourceR
 }
 
 fn refuse_what_cannot_run(runtime: &RuntimeSpec) -> Result<(), AssemblyError> {
-    let policy = runtime.ml_policy.as_ref();
-    if policy.is_some_and(|policy| policy.mpi.is_some()) {
-        return Err(AssemblyError::Policy("mpi"));
-    }
-    if policy.is_some_and(|policy| policy.flux.is_some()) {
-        return Err(AssemblyError::Policy("flux"));
-    }
+    refuse_policy(runtime)?;
     match &runtime.pod_group_policy {
         Some(policy) if policy.get("coscheduling").is_some() => {
             Err(AssemblyError::PodGroup("scheduling.x-k8s.io/v1alpha1"))
@@ -132,6 +126,15 @@ fn refuse_what_cannot_run(runtime: &RuntimeSpec) -> Result<(), AssemblyError> {
         Some(policy) if policy.get("volcano").is_some() => {
             Err(AssemblyError::PodGroup("scheduling.volcano.sh/v1beta1"))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what only a real cluster's network carries.
+pub(super) fn refuse_policy(runtime: &RuntimeSpec) -> Result<(), AssemblyError> {
+    match &runtime.ml_policy {
+        Some(policy) if policy.mpi.is_some() => Err(AssemblyError::Policy("mpi")),
+        Some(policy) if policy.flux.is_some() => Err(AssemblyError::Policy("flux")),
         _ => Ok(()),
     }
 }

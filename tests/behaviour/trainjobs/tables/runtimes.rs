@@ -82,7 +82,6 @@ pub(super) fn referred_to() -> Vec<(&'static str, Value)> {
         ("xgboost", runtime(json!({"xgboost": {}}), node())),
         ("mpi", runtime(mpi.clone(), json!([launcher(), worker()]))),
         ("mpi-launcher", runtime(mpi, json!([launcher()]))),
-        ("flux", runtime(json!({"flux": {}}), node())),
         (
             "flux-taken",
             runtime(

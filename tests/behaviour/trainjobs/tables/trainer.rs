@@ -102,7 +102,6 @@ pub(super) fn reserved() -> Changes {
         "two variables that an MPI runtime sets": {"spec": {"runtimeRef": {"name": "mpi"}, "trainer": {"env": [
             {"name": "OMPI_MCA_orte_set_default_slots"}, {"name": "OMPI_MCA_orte_default_hostfile"}, {"name": "OMPI_MCA_orte_keep_fqdn_hostnames"},
         ]}}},
-        "a torch variable in an MPI runtime": {"spec": {"runtimeRef": {"name": "mpi"}, "trainer": {"env": [{"name": "PET_NNODES", "value": "1"}]}}},
         "variables that an XGBoost runtime sets": {"spec": {"runtimeRef": {"name": "xgboost"}, "trainer": {"env": [
             {"name": "DMLC_TASK_ID"}, {"name": "A"}, {"name": "DMLC_NUM_WORKER"}, {"name": "DMLC_TRACKER_URI"}, {"name": "DMLC_TRACKER_PORT"},
         ]}}},
@@ -112,10 +111,7 @@ pub(super) fn reserved() -> Changes {
 
 pub(super) fn policies() -> Changes {
     changes! {
-        "two nodes of MPI": {"spec": {"runtimeRef": {"name": "mpi"}, "trainer": {"numNodes": 2}}},
         "two nodes of MPI without workers": {"spec": {"runtimeRef": {"name": "mpi-launcher"}, "trainer": {"numNodes": 2}}},
-        "one node of MPI without workers": {"spec": {"runtimeRef": {"name": "mpi-launcher"}, "trainer": {"numNodes": 1}}},
-        "flux": {"spec": {"runtimeRef": {"name": "flux"}, "trainer": {"numNodes": 1}}},
         "flux whose installer is taken": {"spec": {"runtimeRef": {"name": "flux-taken"}, "trainer": {"numNodes": 1}}},
         "an injection into a container that is not there": {"spec": {"runtimeRef": {"name": "injects"}}},
         "a queue without a name": {"spec": {"runtimeRef": {"name": "volcano"}}},

@@ -51,7 +51,12 @@ pub(super) async fn admit(admission: &mut Admission, client: &Client) -> Verdict
     };
     let mut faults = faults(&job, old.as_ref(), job_set.as_ref(), &runtime);
     faults.extend(policies::priority_faults(&job, &runtime.spec, client).await);
-    denied(WEBHOOK, &faults)
+    denied(WEBHOOK, &faults)?;
+    // Here, and not when its Pods would be made: whoever asks for the job is told at once.
+    match assembly::refuse_policy(&runtime.spec) {
+        Err(error) if old.is_none() => Err(status::denied_by_webhook(WEBHOOK, &error.to_string())),
+        _ => Ok(()),
+    }
 }
 
 /// The webhook reads the object before anybody has judged it. Where it changes something, it writes
