@@ -1,5 +1,6 @@
 //! What tools answer, whoever runs the cluster.
 
+mod deletion;
 mod errors;
 mod jobs;
 mod outcomes;

@@ -59,9 +59,9 @@ async fn reconcile(job: Arc<TrainJob>, reporting: Arc<Reporting>) -> Result<Acti
     let namespace = job.namespace().unwrap_or_default();
     let name = job.name_any();
     let jobs: Api<TrainJob> = Api::namespaced(client.clone(), &namespace);
-    // The watch may lag behind what this controller itself wrote last.
-    let current = jobs.get_opt(&name).await?;
-    let Some(job) = current.filter(|job| job.metadata.deletion_timestamp.is_none()) else {
+    // The watch may lag behind what this controller itself wrote last. A job that is being deleted is
+    // a job like any other here, as for the Trainer: what is deleted of it first is made anew.
+    let Some(job) = jobs.get_opt(&name).await? else {
         reporting.succeeded(&*job);
         return Ok(Action::await_change());
     };
