@@ -23,7 +23,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 
-use self::{modules::Generation, record::Record};
+pub(crate) use self::modules::Generation;
+use self::record::Record;
 use crate::shell;
 
 /// For a process to end well before it is killed.
@@ -101,11 +102,11 @@ pub(crate) struct TestCluster {
 
 impl TestCluster {
     /// One of the same name that was left over is taken down first.
-    pub(crate) fn up(name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn up(name: &str, trainer: Generation) -> anyhow::Result<Self> {
         let folder = folder(name);
         let alone = alone(&folder)?;
         down::down(&folder)?;
-        Ok(Self { _running: up::up(&folder, Generation::Newest)?, folder, _alone: alone })
+        Ok(Self { _running: up::up(&folder, trainer)?, folder, _alone: alone })
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -4,6 +4,7 @@ mod behaviour;
 mod conformance;
 mod faults;
 mod mutations;
+mod older;
 mod product;
 
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ const PARTS: &[Part] = &[
         about: "one suite, on the local cluster and a real one",
         run: behaviour::run,
     },
+    Part { name: "older", about: "a real cluster of the generation before", run: older::run },
     Part { name: "faults", about: "a real cluster whose parts are killed", run: faults::run },
     Part { name: "lifetime", about: "a real cluster ends with its terminal", run: lifetime },
     Part {

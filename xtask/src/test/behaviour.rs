@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
-    cluster::{self, TestCluster},
+    cluster::{self, Generation, TestCluster},
     shell, toolbox,
 };
 
@@ -19,7 +19,7 @@ pub(crate) const REAL: &str = "KUBEFLOW_MCP_TEST_CLUSTER";
 
 pub(crate) fn run() -> anyhow::Result<()> {
     shell::run(suite()?.arg("--no-run"))?;
-    let cluster = TestCluster::up("test")?;
+    let cluster = TestCluster::up("test", Generation::Newest)?;
     let (local, real) = thread::scope(|scope| {
         let local = scope.spawn(|| run_suite("local", None));
         let real = run_suite("real", Some(cluster.folder()));
@@ -31,7 +31,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 /// With the clients that it runs.
-fn suite() -> anyhow::Result<Command> {
+pub(super) fn suite() -> anyhow::Result<Command> {
     let mut suite = shell::cargo(
         "test --quiet --workspace --features kubeflow-mcp-tests/clients --test behaviour",
     );

@@ -3,13 +3,16 @@
 
 use std::process::Command;
 
-use crate::{cluster::TestCluster, shell};
+use crate::{
+    cluster::{Generation, TestCluster},
+    shell,
+};
 
 use super::behaviour::REAL;
 
 pub(super) fn run() -> anyhow::Result<()> {
     shell::run(tests().arg("--no-run"))?;
-    let cluster = TestCluster::up("faults")?;
+    let cluster = TestCluster::up("faults", Generation::Newest)?;
     // One after the other: each kills what all others need.
     let outcome = shell::run(tests().args(["--", "--test-threads=1"]).env(REAL, cluster.folder()));
     cluster.down()?;
