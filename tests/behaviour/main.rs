@@ -10,6 +10,7 @@ mod differences;
 mod older;
 mod pods;
 mod rbac;
+mod signs;
 mod tools;
 mod training;
 mod trainjobs;

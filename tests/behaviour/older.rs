@@ -15,11 +15,14 @@ use kube::{
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams},
 };
 use kubeflow_mcp_core::{Persona, Policy, cluster_client, local::LocalCluster};
-use kubeflow_mcp_tests::{agent::Agent, runtimes};
+use kubeflow_mcp_tests::{agent::Agent, request::ask, runtimes};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::training::TRAINER;
+
+/// What such a Trainer's API server says, from which is concluded that it is one.
+pub(crate) const SIGNS: &[&str] = &[r#"unknown field "spec.runtimePatches""#];
 
 const OLDER: &str = "KUBEFLOW_MCP_TEST_OLDER_CLUSTER";
 
@@ -93,6 +96,16 @@ async fn an_older_trainer_gets_the_fields_that_it_knows() {
     namespace.metadata.name = Some(name.clone());
     namespaces.create(&PostParams::default(), &namespace).await.expect("a namespace");
     runtimes::add(&client, &name, runtime()).await;
+
+    let mut newer = json!({"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": "newer"},
+        "spec": {"runtimeRef": {"name": "older", "kind": "TrainingRuntime"}}});
+    newer["spec"]["runtimePatches"] = json!([]);
+    let path = format!("/apis/{TRAINER}/namespaces/{name}/trainjobs?fieldValidation=Strict");
+    let body = newer.to_string();
+    let unknown = ask(&client, &format!("POST {path}"), &[], body.as_bytes()).await;
+    assert_eq!(unknown.code, 400, "{}", unknown.text);
+    let told = unknown.json()["message"].as_str().unwrap_or_default().to_owned();
+    assert!(SIGNS.iter().all(|it| told.contains(it)), "{told}");
 
     let agent = Agent::new(client.clone(), Policy::of(Persona::PlatformAdmin)).await;
     let placed = json!({"name": "placed", "namespace": name, "runtime": "older", "script": "print()",

@@ -3,5 +3,5 @@
 mod endings;
 mod logs;
 mod meeting;
-mod observed;
+pub(crate) mod observed;
 mod waiting;

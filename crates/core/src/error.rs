@@ -2,6 +2,8 @@
 
 mod kubernetes;
 
+pub use self::kubernetes::signs;
+
 use kube::core::Status;
 use serde_json::{Value, json};
 

@@ -29,6 +29,7 @@ mod proxy;
 mod redact;
 mod schema;
 mod server;
+mod sign;
 mod stdio;
 #[cfg(feature = "local")]
 pub mod testing;
@@ -40,7 +41,7 @@ pub use crate::{
     answer::Answer,
     arguments::Problem,
     caller::Caller,
-    error::{Error, Result},
+    error::{Error, Result, signs},
     facts::{Facts, Namespace},
     gate::{Refusal, admit},
     health::TOOL_SET,
@@ -48,7 +49,9 @@ pub use crate::{
     nearest::{did_you_mean, nearest},
     policy::{Persona, Policy, PolicyError, Rules},
     progress::{Progress, Step},
+    redact::{withhold, without_variables},
     server::Server,
+    sign::Sign,
     tool::{Block, Effect, Need, Resource, Tool, ToolDef},
     toolset::{Local, ToolSet},
 };

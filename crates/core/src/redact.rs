@@ -37,12 +37,44 @@ static NAMED: LazyLock<Regex> = LazyLock::new(|| {
 static ADDRESS: LazyLock<Regex> =
     LazyLock::new(|| regex(r"(?P<start>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+@"));
 
+/// The value of an environment variable in an object that a message quotes, as JSON or as Go writes it.
+static VARIABLES: LazyLock<Regex> = LazyLock::new(|| {
+    regex(
+        r#"(?P<name>"name":\s?"[^"]*",\s?"value":\s?"|Name:"[^"]*",\s?Value:")(?:[^"\\]|\\.)+(?P<end>"|\\?$)"#,
+    )
+});
+
 static ANSI: LazyLock<Regex> = LazyLock::new(|| {
     regex(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_]|[ -/]+[0-~])")
 });
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("the pattern is our own, and a test uses it")
+}
+
+/// A cluster's message without the values of the environment variables that it quotes.
+pub fn without_variables(message: &str) -> Cow<'_, str> {
+    let hidden = |found: &Captures<'_>| format!("{}{MASK}{}", &found["name"], &found["end"]);
+    replace(message.into(), &VARIABLES, hidden)
+}
+
+/// Hides what was sent as the value of an environment variable wherever a text repeats it. Short values
+/// are words like any other, and stay.
+pub fn withhold(sent: &Value, text: &mut String) {
+    const TELLING: usize = 8;
+    match sent {
+        Value::Array(items) => items.iter().for_each(|it| withhold(it, text)),
+        Value::Object(fields) => {
+            for variable in fields.get("env").and_then(Value::as_array).into_iter().flatten() {
+                let value = variable["value"].as_str();
+                if let Some(value) = value.filter(|it| it.chars().count() >= TELLING) {
+                    *text = text.replace(value, MASK);
+                }
+            }
+            fields.values().for_each(|it| withhold(it, text));
+        }
+        _ => {}
+    }
 }
 
 /// The text without secrets.
@@ -134,6 +166,33 @@ mod tests {
         ] {
             assert_eq!(clean(&text), expected);
         }
+    }
+
+    #[test]
+    fn a_quoted_object_tells_no_values_of_variables() {
+        for (message, expected) in [
+            (
+                r#"env: Invalid value: [{"name":"A","value":"say \"x\", b"},{"name":"B","value":"c"}]: reserved"#,
+                r#"env: Invalid value: [{"name":"A","value":"[redacted]"},{"name":"B","value":"[redacted]"}]: reserved"#,
+            ),
+            (r#"cut off: {"name":"A","value":"lon"#, r#"cut off: {"name":"A","value":"[redacted]"#),
+            (
+                r#"core.EnvVar{Name:"A", Value:"x", ValueFrom:nil}"#,
+                r#"core.EnvVar{Name:"A", Value:"[redacted]", ValueFrom:nil}"#,
+            ),
+            (r#"{"name":"A","valueFrom":null}"#, r#"{"name":"A","valueFrom":null}"#),
+        ] {
+            assert_eq!(without_variables(message), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_sent_as_a_variable_is_not_repeated() {
+        let sent = json!({"spec": {"trainer": {"env": [{"name": "A", "value": "my-own-words"},
+            {"name": "B", "value": "1"}, {"name": "C", "valueFrom": {}}]}}});
+        let mut text = "A must not be \"my-own-words\", and B not 1".to_owned();
+        withhold(&sent, &mut text);
+        assert_eq!(text, "A must not be \"[redacted]\", and B not 1");
     }
 
     #[test]

@@ -131,6 +131,11 @@ impl TrainJob {
         })
     }
 
+    /// The condition that says that it is over.
+    pub fn end(&self) -> Option<&Condition> {
+        self.condition("Complete").or_else(|| self.condition("Failed"))
+    }
+
     /// A condition that is `True`.
     pub fn condition(&self, name: &str) -> Option<&Condition> {
         let conditions = &self.status.as_ref()?.conditions;

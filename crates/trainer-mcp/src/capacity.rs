@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+pub(crate) use self::nodes::SIGNS;
+
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetClusterResources>()];
 
 const NODES: Resource = Resource::cluster("", "nodes");

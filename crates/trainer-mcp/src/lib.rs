@@ -15,7 +15,12 @@ pub mod submission;
 mod testing;
 pub mod waiting;
 
-use kubeflow_mcp_core::ToolSet;
+use kubeflow_mcp_core::{Sign, ToolSet};
+
+/// What the tools conclude something from, of training jobs, of what is made for them, and of nodes.
+pub fn signs() -> Vec<Sign> {
+    [phase::SIGNS.as_slice(), &capacity::SIGNS, &[submission::UNKNOWN_PATCHES]].concat()
+}
 
 pub const TOOL_SET: ToolSet = ToolSet {
     name: "trainer",

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt as _;
+use kubeflow_mcp_core::{Sign, without_variables};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use workloads::{
@@ -58,11 +59,23 @@ pub enum SdkStatus {
     Failed,
 }
 
-/// This and what else is said of Kueue is taken from its documentation: the tests' clusters have none.
-pub const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
-const MULTI_KUEUE: &str = "kueue.x-k8s.io/multikueue";
+/// What is concluded from of a TrainJob, and of the parts that others give it.
+pub const SIGNS: [Sign; 6] =
+    [COMPLETE, FAILED, CREATION_FAILED, IN_THE_FOREGROUND, QUEUE, MULTI_KUEUE];
+
+const COMPLETE: Sign = Sign::seen("Complete");
+const FAILED: Sign = Sign::seen("Failed");
 /// The only event that the Trainer emits.
-const CREATION_FAILED: &str = "TrainJobResourcesCreationFailed";
+const CREATION_FAILED: Sign = Sign::seen("TrainJobResourcesCreationFailed");
+const IN_THE_FOREGROUND: Sign = Sign::seen("foregroundDeletion");
+/// The tests' clusters have no Kueue.
+const QUEUE: Sign =
+    Sign::documented(QUEUE_LABEL, "sigs.k8s.io/kueue pkg/controller/constants/constants.go");
+const MULTI_KUEUE: Sign = Sign::documented(
+    "kueue.x-k8s.io/multikueue",
+    "sigs.k8s.io/kueue apis/kueue/v1beta1/multikueue_types.go",
+);
+pub const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 /// A controller that is up takes far less.
 const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 
@@ -87,19 +100,28 @@ impl Standing {
             reason,
             message,
             sdk_status: sdk_status(job),
-            remote: job.spec.managed_by.as_deref() == Some(MULTI_KUEUE),
+            remote: job.spec.managed_by.as_deref() == Some(MULTI_KUEUE.name),
         }
     }
+}
+
+/// Why a deletion may have no end: the Trainer's controller does not look whether a job is being deleted.
+fn endless(job: &TrainJob) -> Option<&'static str> {
+    let in_the_foreground = job.finalizers().iter().any(|it| it == IN_THE_FOREGROUND.name);
+    (in_the_foreground && job.end().is_none()).then_some(
+        "it was deleted in the foreground, which waits for its parts to go, and the Trainer's \
+         controller makes them anew: delete_training_job ends it",
+    )
 }
 
 type Judgement = (Phase, Option<String>, Option<String>);
 
 fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> Judgement {
     if job.metadata.deletion_timestamp.is_some() {
-        return (Phase::Deleting, None, None);
+        return (Phase::Deleting, None, endless(job).map(str::to_owned));
     }
-    for (condition, phase) in [("Complete", Phase::Succeeded), ("Failed", Phase::Failed)] {
-        if let Some(it) = job.condition(condition) {
+    for (condition, phase) in [(COMPLETE, Phase::Succeeded), (FAILED, Phase::Failed)] {
+        if let Some(it) = job.condition(condition.name) {
             return (phase, Some(it.reason.clone()), Some(it.message.clone()));
         }
     }
@@ -152,13 +174,14 @@ fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> J
 fn unreconciled(job: &TrainJob, events: &[Event], now: Timestamp) -> Judgement {
     let born = job.creation_timestamp().map(|at| at.0);
     let of_this_job = |it: &&Event| {
-        it.reason.as_deref() == Some(CREATION_FAILED)
+        it.reason.as_deref() == Some(CREATION_FAILED.name)
             && it.involved_object.name == job.metadata.name
             && (it.involved_object.uid.is_none() || it.involved_object.uid == job.metadata.uid)
             && when(it) >= born
     };
     if let Some(event) = events.iter().filter(of_this_job).max_by_key(|it| when(it)) {
-        return (Phase::CreationFailed, event.reason.clone(), event.message.clone());
+        let message = event.message.as_deref().map(|it| without_variables(it).into_owned());
+        return (Phase::CreationFailed, event.reason.clone(), message);
     }
     match untouched(job, now) {
         Some(age) => {
@@ -210,9 +233,9 @@ fn sdk_status(job: &TrainJob) -> SdkStatus {
     let Some(status) = &job.status else { return SdkStatus::Created };
     let trainer_runs =
         || status.jobs_status.iter().any(|it| it.name == "node" && it.ready + it.succeeded > 0);
-    if job.condition("Complete").is_some() {
+    if job.condition(COMPLETE.name).is_some() {
         SdkStatus::Complete
-    } else if job.condition("Failed").is_some() {
+    } else if job.condition(FAILED.name).is_some() {
         SdkStatus::Failed
     } else if status.conditions.is_empty() && trainer_runs() {
         SdkStatus::Running

@@ -24,6 +24,8 @@ use crate::{
     submission::train_job::{Generation, Plan},
 };
 
+pub(crate) use self::placement::UNKNOWN_PATCHES;
+
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<RunCustomTraining>()];
 
 /// Runs a Python script as a training job on a cluster. Call it unconfirmed first: the preview

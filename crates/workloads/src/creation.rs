@@ -5,7 +5,7 @@ use kube::{
     client::Body,
     core::{Request, Status},
 };
-use kubeflow_mcp_core::{Caller, Error, Result};
+use kubeflow_mcp_core::{Caller, Error, Result, withhold};
 use serde_json::{Value, json};
 
 /// The annotation that tells which call made an object.
@@ -40,9 +40,13 @@ pub async fn create(caller: &Caller, path: &str, mut object: Value) -> Result<Cr
         let object = serde_json::from_slice(&body).map_err(kube::Error::SerdeError)?;
         return Ok(Creation { object, created: true, warnings });
     }
-    let failure = serde_json::from_slice(&body).unwrap_or_else(|_| {
+    let mut failure: Status = serde_json::from_slice(&body).unwrap_or_else(|_| {
         Status::failure(String::from_utf8_lossy(&body).trim(), "Unknown").with_code(status.as_u16())
     });
+    // A policy's own words may repeat what was sent.
+    withhold(&object, &mut failure.message);
+    let causes = failure.details.iter_mut().flat_map(|it| &mut it.causes);
+    causes.for_each(|it| withhold(&object, &mut it.message));
     if failure.reason != "AlreadyExists" {
         return Err(kube::Error::Api(Box::new(failure)).into());
     }

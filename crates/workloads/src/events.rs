@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, ObjectReference};
 use kube::{Api, api::ListParams};
-use kubeflow_mcp_core::{Resource, Result};
+use kubeflow_mcp_core::{Resource, Result, without_variables};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ fn row(events: &[Event]) -> Row {
     objects.sort_unstable();
     objects.dedup();
     let repeated = times > 1;
-    let message = newest.message.as_deref().unwrap_or_default();
+    let message = without_variables(newest.message.as_deref().unwrap_or_default());
     Row {
         last: when(newest).map(text).unwrap_or_default(),
         kind: newest.type_.clone().unwrap_or_else(|| "Normal".to_owned()),

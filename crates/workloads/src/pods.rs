@@ -7,7 +7,7 @@ use kubeflow_mcp_core::Resource;
 
 pub use self::{
     members::{Container, Group, Labels, Member, failing, groups, newest, ranks},
-    state::{PodState, Trouble},
+    state::{PodState, SIGNS, Trouble},
 };
 
 pub const PODS: Resource = Resource::namespaced("", "pods");

@@ -2,7 +2,7 @@
 
 use kube::{Error, core::Status};
 
-use crate::fence::OUTSIDE_POLICY;
+use crate::{Sign, fence::OUTSIDE_POLICY, redact::without_variables};
 
 /// How much of an API server's message is passed on: some quote whole objects.
 const SHOWN: usize = 1200;
@@ -30,7 +30,33 @@ pub(super) enum Failure {
     Other,
 }
 
+/// What an agent is told of answers, each kind by its code.
+pub fn signs() -> Vec<Sign> {
+    let sign = |it: &Failure| Sign { name: it.code(), source: it.source() };
+    Failure::ALL.iter().map(sign).collect()
+}
+
 impl Failure {
+    const ALL: [Self; Self::Other as usize + 1] = [
+        Self::Unauthenticated,
+        Self::OutsidePolicy,
+        Self::Forbidden,
+        Self::Admission,
+        Self::Quota,
+        Self::NotFound,
+        Self::NotInstalled,
+        Self::AlreadyExists,
+        Self::Conflict,
+        Self::Expired,
+        Self::Invalid,
+        Self::RateLimited,
+        Self::Webhook,
+        Self::NoRehearsal,
+        Self::Timeout,
+        Self::Unavailable,
+        Self::Other,
+    ];
+
     pub(super) fn of(status: &Status) -> Self {
         let says = |text: &str| status.message.contains(text);
         let denied = says("denied the request") || says("denied request");
@@ -75,6 +101,19 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::Unavailable => "unavailable",
             Self::Other => "kubernetes",
+        }
+    }
+
+    /// Where its sign stands written, if no test has seen it.
+    fn source(self) -> Option<&'static str> {
+        match self {
+            Self::OutsidePolicy => Some("this server's own fence"),
+            Self::RateLimited => Some("k8s.io/apiserver pkg/server/filters/maxinflight.go"),
+            // What `v1` no longer lets anybody create may still be stored.
+            Self::NoRehearsal => {
+                Some("k8s.io/apiserver pkg/admission/plugin/webhook/errors/statuserror.go")
+            }
+            _ => None,
         }
     }
 
@@ -128,7 +167,7 @@ pub(super) fn words(status: &Status) -> String {
             message += &format!("; {}: {}", cause.field, cause.message);
         }
     }
-    shortened(message)
+    shortened(without_variables(&message).into_owned())
 }
 
 /// Why there is no answer: the last link of the chain says it best.

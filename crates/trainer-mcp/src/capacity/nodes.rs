@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
+use kubeflow_mcp_core::Sign;
 use local_kube::quantity::Quantity;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,9 +12,25 @@ use serde::Serialize;
 use super::usage::{Amounts, add, amounts, show};
 use crate::api::runtime::is_device;
 
+/// What is concluded from of nodes.
+pub(crate) const SIGNS: [Sign; 4] = [READY, PRODUCT[0], PRODUCT[1], PRODUCT[2]];
+
+const READY: Sign = Sign::seen("Ready");
 /// Where vendors say which model a node's devices are.
-const PRODUCT: [&str; 3] =
-    ["nvidia.com/gpu.product", "amd.com/gpu.product-name", "cloud.google.com/gke-accelerator"];
+const PRODUCT: [Sign; 3] = [
+    Sign::documented(
+        "nvidia.com/gpu.product",
+        "NVIDIA/k8s-device-plugin docs/gpu-feature-discovery/README.md",
+    ),
+    Sign::documented(
+        "amd.com/gpu.product-name",
+        "ROCm/k8s-device-plugin cmd/k8s-node-labeller/README.md",
+    ),
+    Sign::documented(
+        "cloud.google.com/gke-accelerator",
+        "cloud.google.com/kubernetes-engine/docs/how-to/gpus",
+    ),
+];
 const INSTANCE: &str = "node.kubernetes.io/instance-type";
 
 /// Nodes with the same hardware that take the same Pods.
@@ -146,7 +163,7 @@ impl Kind {
         let label = |name: &str| node.labels().get(name).cloned();
         let spec = node.spec.clone().unwrap_or_default();
         let conditions = node.status.iter().flat_map(|it| it.conditions.iter().flatten());
-        let ready = conditions.clone().any(|it| it.type_ == "Ready" && it.status == "True");
+        let ready = conditions.clone().any(|it| it.type_ == READY.name && it.status == "True");
         let cordoned = spec.unschedulable == Some(true);
         let keeps_away = |it: &str| it == "NoSchedule" || it == "NoExecute";
         let taints = spec.taints.iter().flatten().filter(|it| keeps_away(&it.effect));
@@ -166,7 +183,7 @@ impl Kind {
                 (true, false) => None,
             },
             instance_type: label(INSTANCE),
-            device_model: PRODUCT.iter().find_map(|it| label(it)),
+            device_model: PRODUCT.iter().find_map(|it| label(it.name)),
             taints,
             each: allocatable.iter().map(|(name, it)| (name.clone(), rounded(name, *it))).collect(),
         }

@@ -141,7 +141,7 @@ impl Tool for GetTrainingJob {
         }
         let standing = Standing::of(&job, &pods, &reported, Timestamp::now());
         let started = pods.iter().filter_map(|it| it.state.started.as_ref()).map(|it| it.0).min();
-        let end = job.condition("Complete").or_else(|| job.condition("Failed"));
+        let end = job.end();
         let ended = end.map(|it| it.last_transition_time.0);
         let trainer = job.spec.trainer.clone().unwrap_or_default();
         let shortened = |it: String| it.chars().take(MESSAGE).collect();

@@ -179,7 +179,7 @@ impl From<Value> for Row {
 
 impl Row {
     fn of(job: &TrainJob) -> Self {
-        let end = job.condition("Complete").or_else(|| job.condition("Failed"));
+        let end = job.end();
         Self {
             name: job.name_any(),
             phase: Some(Standing::now(job, &[]).phase),

@@ -1,6 +1,6 @@
 //! Where and how the Pods of a job run, as patches of its runtime.
 
-use kubeflow_mcp_core::Error;
+use kubeflow_mcp_core::{Error, Sign};
 use local_kube::{HOST_PYTHON, PYTHON_PACKAGES};
 use serde_json::{Map, Value, json};
 
@@ -74,10 +74,13 @@ impl Placement {
     }
 }
 
+/// What an API server says that does not know `runtimePatches`.
+pub(crate) const UNKNOWN_PATCHES: Sign = Sign::seen(r#"unknown field "spec.runtimePatches""#);
+
 /// Whether the API server does not know `runtimePatches`, which only newer Trainers have.
 pub(super) fn is_unknown(error: &Error) -> bool {
     let Error::Kubernetes(status) = error else { return false };
-    status.code == 400 && status.message.contains("unknown field \"spec.runtimePatches\"")
+    status.code == 400 && status.message.contains(UNKNOWN_PATCHES.name)
 }
 
 #[cfg(test)]

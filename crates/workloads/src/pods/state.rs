@@ -4,6 +4,7 @@ use k8s_openapi::{
     api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod},
     apimachinery::pkg::apis::meta::v1::Time,
 };
+use kubeflow_mcp_core::Sign;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -37,26 +38,33 @@ pub enum Trouble {
     Failed,
 }
 
-/// The first is seen by the tests on a real cluster. The others are taken from Kubernetes' source: the
-/// kubelet of those tests runs processes, and pulls no images.
-const IMAGE_REASONS: [&str; 6] = [
-    "ErrImageNeverPull",
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "RegistryUnavailable",
-    "ImageInspectError",
+/// Of a Pod that does not run.
+pub const SIGNS: [&[Sign]; 5] =
+    [&IMAGE_REASONS, &START_REASONS, &ORDINARY_WAITS, &SCHEDULING_REASONS, &[CRASH_LOOP]];
+
+/// The kubelet of the tests runs processes, and pulls no images.
+const IMAGES: &str = "k8s.io/kubernetes pkg/kubelet/images/types.go";
+const CONTAINERS: &str = "k8s.io/kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go";
+
+const IMAGE_REASONS: [Sign; 6] = [
+    Sign::seen("ErrImageNeverPull"),
+    Sign::documented("ErrImagePull", IMAGES),
+    Sign::documented("ImagePullBackOff", IMAGES),
+    Sign::documented("InvalidImageName", IMAGES),
+    Sign::documented("RegistryUnavailable", "k8s.io/cri-api pkg/errors/errors.go"),
+    Sign::documented("ImageInspectError", IMAGES),
 ];
-/// Taken from Kubernetes' source, but for the first.
-const START_REASONS: [&str; 5] = [
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "PreCreateHookError",
-    "PostStartHookError",
+const START_REASONS: [Sign; 5] = [
+    Sign::seen("CreateContainerConfigError"),
+    Sign::documented("CreateContainerError", CONTAINERS),
+    Sign::documented("RunContainerError", "k8s.io/kubernetes pkg/kubelet/container/sync_result.go"),
+    Sign::documented("PreCreateHookError", CONTAINERS),
+    Sign::documented("PostStartHookError", CONTAINERS),
 ];
 /// What a container waits for in the ordinary course of things.
-const ORDINARY_WAITS: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+const ORDINARY_WAITS: [Sign; 2] = [Sign::seen("ContainerCreating"), Sign::seen("PodInitializing")];
+const SCHEDULING_REASONS: [Sign; 2] = [Sign::seen("Unschedulable"), Sign::seen("SchedulingGated")];
+const CRASH_LOOP: Sign = Sign::seen("CrashLoopBackOff");
 
 impl PodState {
     pub fn of(pod: &Pod) -> Self {
@@ -95,8 +103,9 @@ fn matter(pod: &Pod, containers: &[&ContainerStatus]) -> Option<(Option<String>,
         return Some((Some(reason.clone()), status.message.clone()));
     }
     let waiting = || containers.iter().filter_map(|it| it.state.as_ref()?.waiting.as_ref());
-    let ordinary =
-        |reason: &Option<String>| reason.as_deref().is_none_or(|it| ORDINARY_WAITS.contains(&it));
+    let ordinary = |reason: &Option<String>| {
+        reason.as_deref().is_none_or(|it| Sign::among(&ORDINARY_WAITS, it))
+    };
     if let Some(wait) = waiting().find(|it| !ordinary(&it.reason)) {
         return Some((wait.reason.clone(), wait.message.clone()));
     }
@@ -132,10 +141,10 @@ fn trouble(phase: &str, reason: Option<&str>, restarts: i32) -> Option<Trouble> 
     match phase {
         "Succeeded" => None,
         "Failed" => Some(Trouble::Failed),
-        _ if IMAGE_REASONS.contains(&reason) => Some(Trouble::ImagePullFailed),
-        _ if START_REASONS.contains(&reason) => Some(Trouble::CannotStart),
-        _ if reason == "CrashLoopBackOff" || restarts > 0 => Some(Trouble::CrashLooping),
-        _ if ["Unschedulable", "SchedulingGated"].contains(&reason) => Some(Trouble::NotScheduled),
+        _ if Sign::among(&IMAGE_REASONS, reason) => Some(Trouble::ImagePullFailed),
+        _ if Sign::among(&START_REASONS, reason) => Some(Trouble::CannotStart),
+        _ if reason == CRASH_LOOP.name || restarts > 0 => Some(Trouble::CrashLooping),
+        _ if Sign::among(&SCHEDULING_REASONS, reason) => Some(Trouble::NotScheduled),
         _ => None,
     }
 }

@@ -1,0 +1,112 @@
+//! What tools conclude from a cluster's words: each word as the cluster wrote it, and what became of it.
+
+mod answers;
+mod broken;
+mod jobs;
+mod pods;
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use expect_test::{Expect, expect};
+use kubeflow_mcp_core::Sign;
+use kubeflow_mcp_tests::namespace::Namespace;
+use regex::Regex;
+
+/// A sign that was seen.
+struct Seen {
+    sign: &'static str,
+    /// By the cluster.
+    written: String,
+    /// What a tool made of it.
+    read: String,
+}
+
+/// Compares a table of what was seen, which has to be all that is said to be seen here.
+fn check(namespace: &Namespace, signs: &[&str], seen: &[Seen], expected: &Expect) {
+    let mut table = String::new();
+    for Seen { sign, written, read } in seen {
+        assert!(signs.contains(sign), "{sign} is not said to be seen here");
+        writeln!(table, "{sign}\n  written: {written}\n  read: {read}").unwrap();
+    }
+    for sign in signs {
+        assert!(seen.iter().any(|it| it.sign == *sign), "{sign} is not seen here");
+    }
+    expected.assert_eq(&namespace.normalised(&table));
+}
+
+/// All signs of all crates.
+fn signs() -> Vec<Sign> {
+    let of_pods = workloads::pods::SIGNS.into_iter().flatten().copied();
+    let of_answers = kubeflow_mcp_core::signs().into_iter();
+    of_answers.chain(of_pods).chain(trainer_mcp::signs()).collect()
+}
+
+#[test]
+fn every_sign_is_seen_by_a_test_or_stands_written() {
+    let seen =
+        [answers::SIGNS, broken::SIGNS, pods::SIGNS, jobs::SIGNS, crate::older::SIGNS].concat();
+    let signs = signs();
+    let mut documented = String::new();
+    for Sign { name, source } in &signs {
+        match (source, seen.contains(name)) {
+            (None, true) => {}
+            (Some(source), false) => writeln!(documented, "{name}: {source}").unwrap(),
+            (None, false) => panic!("no test has a cluster say {name:?}"),
+            (Some(_), true) => panic!("a test has a cluster say {name:?}, which needs no source"),
+        }
+    }
+    for name in seen {
+        assert!(signs.iter().any(|it| it.name == name), "nothing is concluded from {name:?}");
+    }
+    expect![[r#"
+        denied_by_policy: this server's own fence
+        rate_limited: k8s.io/apiserver pkg/server/filters/maxinflight.go
+        preview_unavailable: k8s.io/apiserver pkg/admission/plugin/webhook/errors/statuserror.go
+        ErrImagePull: k8s.io/kubernetes pkg/kubelet/images/types.go
+        ImagePullBackOff: k8s.io/kubernetes pkg/kubelet/images/types.go
+        InvalidImageName: k8s.io/kubernetes pkg/kubelet/images/types.go
+        RegistryUnavailable: k8s.io/cri-api pkg/errors/errors.go
+        ImageInspectError: k8s.io/kubernetes pkg/kubelet/images/types.go
+        CreateContainerError: k8s.io/kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
+        RunContainerError: k8s.io/kubernetes pkg/kubelet/container/sync_result.go
+        PreCreateHookError: k8s.io/kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
+        PostStartHookError: k8s.io/kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
+        kueue.x-k8s.io/queue-name: sigs.k8s.io/kueue pkg/controller/constants/constants.go
+        kueue.x-k8s.io/multikueue: sigs.k8s.io/kueue apis/kueue/v1beta1/multikueue_types.go
+        nvidia.com/gpu.product: NVIDIA/k8s-device-plugin docs/gpu-feature-discovery/README.md
+        amd.com/gpu.product-name: ROCm/k8s-device-plugin cmd/k8s-node-labeller/README.md
+        cloud.google.com/gke-accelerator: cloud.google.com/kubernetes-engine/docs/how-to/gpus
+    "#]]
+    .assert_eq(&documented);
+}
+
+/// A word that is looked for beside the signs would need no proof.
+#[test]
+fn nothing_is_concluded_from_other_words() {
+    let looks =
+        Regex::new(r#"(message|reason)[^\n;]{0,30}(contains\(|starts_with\(|== )[^\n;]{0,20}""#);
+    let looks = looks.unwrap();
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("crates");
+    let mut found = Vec::new();
+    for name in ["core", "workloads", "trainer-mcp"] {
+        let mut folders = vec![crates.join(name).join("src")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
+                let last = entry.file_name().and_then(|it| it.to_str()).unwrap_or_default();
+                // The local cluster writes these words, and tests compare them.
+                if entry.is_dir() && last != "local" {
+                    folders.push(entry);
+                } else if last.ends_with(".rs") && !last.starts_with("test") {
+                    let text = fs::read_to_string(&entry).unwrap();
+                    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                    let lines = code.lines().filter(|it| looks.is_match(it));
+                    found.extend(lines.map(|it| format!("{last}: {}", it.trim())));
+                }
+            }
+        }
+    }
+    found.sort_unstable();
+    // The codes of answers, whose signs are the kinds of failure.
+    expect![[r#"kubernetes.rs: 409 if status.reason == "AlreadyExists" => Self::AlreadyExists,"#]]
+        .assert_eq(&found.join("\n"));
+}
