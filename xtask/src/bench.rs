@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::{cluster::TestCluster, dist, shell, test::REAL};
+use crate::{
+    cluster::{Generation, TestCluster},
+    dist, shell,
+    test::REAL,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -38,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         None => shell::run(bench().arg("--").args(&args.only).env_remove(REAL)),
         Some(Cluster::Real) => {
             shell::run(bench().arg("--no-run"))?;
-            let cluster = TestCluster::up("bench")?;
+            let cluster = TestCluster::up("bench", Generation::Newest)?;
             let jobs = args.jobs.to_string();
             let outcome = shell::run(
                 bench().env(REAL, cluster.folder()).env("KUBEFLOW_MCP_BENCH_JOBS", jobs),
