@@ -1,10 +1,11 @@
 //! Conversations with an API server, kept in files: what is asked, and what a cluster must answer.
 //!
 //! A line with `>` belongs to a request: method and path, headers, then a body. Lines with `<` are the
-//! answer, which `UPDATE_EXPECT=1` writes (on a real cluster, which is always right). Four headers are
+//! answer, which `UPDATE_EXPECT=1` writes (on a real cluster, which is always right). Five headers are
 //! for us and are not sent: `as` (a user and their groups), `keep` (a name, and where in the answer its
-//! value is; `$name` stands for it from then on), `show` (all that matters of the answer) and `until`
-//! (asked again until the answer has this code, or this value at this place).
+//! value is; `$name` stands for it from then on), `show` (all that matters of the answer), `unordered`
+//! (where lists are whose order is by chance) and `until` (asked again until the answer has this code,
+//! or this value at this place).
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -81,13 +82,18 @@ impl<'t> Request<'t> {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             kept.insert(name.to_owned(), value);
         }
-        let shown = match self.ours("show").next() {
+        let mut shown = match self.ours("show").next() {
             Some(places) => {
                 let value = answer.json();
                 places.iter().map(|it| ((*it).to_owned(), at(&value, it))).collect()
             }
             None => whole(&answer),
         };
+        for place in self.ours("unordered").flatten() {
+            if let Some(Value::Array(items)) = shown.pointer_mut(place) {
+                items.sort_by_key(Value::to_string);
+            }
+        }
         let mut told = answer.code.to_string();
         for warning in answer.warnings() {
             told += &format!("\nwarning: {warning}");
@@ -101,7 +107,7 @@ impl<'t> Request<'t> {
     }
 }
 
-const OURS: [&str; 4] = ["as", "keep", "show", "until"];
+const OURS: [&str; 5] = ["as", "keep", "show", "unordered", "until"];
 
 fn header(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once(": ")?;

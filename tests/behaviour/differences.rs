@@ -45,11 +45,6 @@ differences! {
         real: "takes them",
         why: "their ranks start each other over SSH or Flux, under addresses of their own that processes of one machine do not have"
     }
-    newer_events {
-        what: "Events under `events.k8s.io/v1`",
-        real: "serves the same objects as under `v1`",
-        why: "kubectl, the Kubeflow SDK and the tools read them under `v1`"
-    }
     pod_failure_policies {
         what: "`podFailurePolicy` of a Job",
         real: "carries it out",
@@ -64,11 +59,6 @@ differences! {
         what: "Answers in YAML",
         real: "answers in YAML where that is asked for",
         why: "kubectl and the Python client ask for JSON"
-    }
-    yaml_bodies {
-        what: "Bodies in YAML, but for apply",
-        real: "reads them",
-        why: "kubectl and the Python client send JSON"
     }
 }
 

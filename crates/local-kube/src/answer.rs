@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     ApiPath, LocalKube, UserInfo, discovery,
-    kinds::Form,
+    kinds::{Form, Kind, events},
     openapi, protobuf, query,
     query::Query,
     rbac::{self, Action},
@@ -102,7 +102,12 @@ impl Asked {
             patching: None,
             warnings: Vec::new(),
         };
-        let response = self.carry_out(kube, &mut request, representation).await;
+        self.body = self.as_json()?;
+        if kind.group == events::NEWER && !self.body.is_empty() && self.method != Method::DELETE {
+            self.body = events::stored_body(&self.method, &self.body)?;
+            request.kind = kinds.get("", "v1", "events").cloned().unwrap_or(request.kind);
+        }
+        let response = self.carry_out(kube, &mut request, kind, representation).await;
         warnings.append(&mut request.warnings);
         response
     }
@@ -111,6 +116,7 @@ impl Asked {
         &self,
         kube: &LocalKube,
         request: &mut Request,
+        shown: &Kind,
         representation: Representation,
     ) -> Result<Response<ResponseBody>> {
         let status = match request.subresource.as_deref() {
@@ -121,12 +127,6 @@ impl Asked {
             }
             Some(_) => return Err(no_such_subresource(request)),
         };
-        if [Method::POST, Method::PUT].contains(&self.method) && !self.is_json() {
-            return Err(status::unsupported_media_type(&format!(
-                "application/json, {}",
-                protobuf::MEDIA_TYPE
-            )));
-        }
         let unscoped = request.kind.namespaced && request.namespace.is_none();
         let answer = match (self.method.as_str(), &request.name) {
             ("POST", None) if !request.kind.stored => verbs::review(kube, request, &self.body)?,
@@ -146,12 +146,15 @@ impl Asked {
                 verbs::apply_patch(kube, request, &content_type, &self.body).await?
             }
             ("DELETE", Some(_)) if !status => verbs::delete(kube, request, &self.body).await?,
+            ("PUT" | "PATCH", None) if matches!(request.kind.form, Form::Custom { .. }) => {
+                return Err(status::bad_request("name must be provided"));
+            }
             ("DELETE", None) if request.kind.resource != "namespaces" => {
                 verbs::delete_collection(kube, request, &self.body).await?
             }
             _ => return Err(status::method_not_allowed()),
         };
-        Ok(render(request, representation, answer))
+        Ok(render(request, shown, representation, answer))
     }
 
     /// Subresources other than the status.
@@ -173,7 +176,7 @@ impl Asked {
             ("POST", Some("eviction")) => verbs::evict(kube, request, &self.body).await?,
             _ => return Err(status::method_not_allowed()),
         };
-        Ok(render(request, representation, answer))
+        Ok(render(request, &request.kind, representation, answer))
     }
 
     fn about_the_server(&self, kube: &LocalKube) -> Response<ResponseBody> {
@@ -215,10 +218,24 @@ impl Asked {
         })
     }
 
-    /// Whether the body is JSON, which also holds of one that does not say what it is.
-    fn is_json(&self) -> bool {
+    /// The body of a creation or replacement as JSON, which is also what does not say what it is.
+    fn as_json(&self) -> Result<Bytes> {
+        const FORMS: &str =
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        if ![Method::POST, Method::PUT].contains(&self.method) {
+            return Ok(self.body.clone());
+        }
         let media = self.header(&header::CONTENT_TYPE).split(';').next().unwrap_or_default();
-        ["", "application/json", protobuf::MEDIA_TYPE].contains(&media.trim())
+        match media.trim() {
+            "" | "application/json" | protobuf::MEDIA_TYPE => Ok(self.body.clone()),
+            "application/yaml" => {
+                let text = String::from_utf8_lossy(&self.body);
+                let value: Value = serde_saphyr::from_str(&text)
+                    .map_err(|error| status::bad_request(format!("yaml: {error}")))?;
+                Ok(value.to_string().into())
+            }
+            _ => Err(status::unsupported_media_type(FORMS)),
+        }
     }
 
     /// The program's name, without its version.
@@ -263,12 +280,13 @@ fn action<'a>(path: &ApiPath<'a>, method: &Method, query: &'a Query) -> Action<'
     }
 }
 
+/// The answer as the kind has it that was asked for.
 fn render(
     request: &Request,
+    kind: &Kind,
     representation: Representation,
     answer: Answer,
 ) -> Response<ResponseBody> {
-    let kind = &request.kind;
     match answer {
         Answer::Object(code, object) => {
             let json = match representation.write(kind, &object) {
@@ -279,6 +297,9 @@ fn render(
         }
         Answer::List { page, continued } => {
             let mut metadata = json!({"resourceVersion": page.version.to_string()});
+            if matches!(kind.form, Form::Custom { .. }) {
+                metadata["continue"] = "".into();
+            }
             if let Some(continued) = continued {
                 metadata["continue"] = continued.into();
                 if request.query.labels.is_empty() && request.query.fields.is_empty() {

@@ -1,44 +1,57 @@
 //! What the API server knows of its own kinds beyond their types: defaults and validation.
 
+mod containers;
 mod decoding;
 mod defaults;
+mod jobs;
+mod pods;
 mod validation;
-mod workloads;
 
 use serde_json::{Map, Value};
 
+use crate::quantity::Quantity;
+
 pub use self::{
     decoding::{Mismatch, mismatch},
-    defaults::{default, generate},
+    defaults::{default, generate, tolerate},
     validation::{check_change, validate},
 };
 
 /// The fields whose values are quantities by name.
 const AMOUNTS: [&str; 6] = ["limits", "requests", "hard", "used", "capacity", "allocatable"];
 
-/// Writes quantities that are plain numbers as strings, as which alone the types know them.
-pub fn quantities_as_strings(value: &mut Value) {
+/// Writes quantities as an API server does, also those that are plain numbers. Says whether all that
+/// stands in their places can be one.
+pub fn canonical_quantities(value: &mut Value) -> bool {
+    let mut all = true;
     match value {
         Value::Object(object) => {
             for (name, value) in object.iter_mut() {
                 match (name.as_str(), &mut *value) {
                     (name, Value::Object(amounts)) if AMOUNTS.contains(&name) => {
-                        amounts.values_mut().for_each(number_as_string);
+                        amounts.values_mut().for_each(|amount| all &= canonical(amount));
                     }
-                    ("sizeLimit" | "divisor", amount) => number_as_string(amount),
-                    _ => quantities_as_strings(value),
+                    ("sizeLimit" | "divisor", amount) => all &= canonical(amount),
+                    _ => all &= canonical_quantities(value),
                 }
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(quantities_as_strings),
+        Value::Array(list) => list.iter_mut().for_each(|item| all &= canonical_quantities(item)),
         _ => {}
     }
+    all
 }
 
-fn number_as_string(value: &mut Value) {
-    if let Value::Number(number) = value {
-        *value = Value::String(number.to_string());
-    }
+fn canonical(amount: &mut Value) -> bool {
+    let text = match amount {
+        Value::String(text) => std::mem::take(text),
+        Value::Number(number) => number.to_string(),
+        _ => return true,
+    };
+    let canonical = Quantity::canonical(&text);
+    let readable = canonical.is_some();
+    *amount = canonical.unwrap_or(text).into();
+    readable
 }
 
 /// The object in a field; an empty one if there is none.

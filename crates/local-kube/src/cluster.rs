@@ -104,7 +104,7 @@ impl LocalKube {
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             kube.install(namespace, false)?;
         }
-        for object in rbac::bootstrap() {
+        for object in rbac::bootstrap().into_iter().chain(verbs::priority_classes()) {
             kube.install(object, false)?;
         }
         for crd in options.crds {

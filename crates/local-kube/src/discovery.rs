@@ -1,8 +1,10 @@
 //! What is served, in the old form (one answer a group and version) and the aggregated one.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use crate::kinds::{Form, Kind, Kinds};
+use crate::kinds::{Form, Kind, Kinds, events};
 
 const STORED: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -84,6 +86,9 @@ pub(crate) fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Val
         let base = |name: String, verbs: &[&str]| json!({"name": name, "singularName": "", "namespaced": kind.namespaced, "kind": kind.kind, "verbs": verbs});
         let mut resource = base(kind.plural.clone(), verbs(kind));
         resource["singularName"] = kind.singular.as_str().into();
+        if kind.stored {
+            resource["storageVersionHash"] = storage_version_hash(kind).into();
+        }
         names(kind, &mut resource);
         resources.push(resource);
         for (name, verbs) in subresources(kind) {
@@ -97,6 +102,18 @@ pub(crate) fn resources(kinds: &Kinds, group: &str, version: &str) -> Option<Val
     (!resources.is_empty()).then(|| {
         json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources})
     })
+}
+
+/// What tells clients that objects are stored in another version than before.
+fn storage_version_hash(kind: &Kind) -> String {
+    let (group, version) = match kind.group.as_str() {
+        events::NEWER => ("", "v1"),
+        // It is stored in the version before, which nobody serves any longer.
+        "apiextensions.k8s.io" => (kind.group.as_str(), "v1beta1"),
+        group => (group, kind.version.as_str()),
+    };
+    let digest = Sha256::digest(format!("{group}/{version}/{}", kind.kind));
+    BASE64_STANDARD.encode(&digest[..8])
 }
 
 fn names(kind: &Kind, resource: &mut Value) {

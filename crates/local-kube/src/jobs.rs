@@ -118,7 +118,7 @@ impl Control {
             );
         }
         for index in &next.create {
-            match pods.create(&PostParams::default(), &pods::pod(job, *index)).await {
+            match pods.create(&as_controller(), &pods::pod(job, *index)).await {
                 Ok(pod) => {
                     let message = format!("Created pod: {}", pod.name_any());
                     self.recorder.say(&about, Kind::Normal, "SuccessfulCreate", message);
@@ -157,6 +157,12 @@ impl Control {
             jobs.patch_status(&job.name_any(), &PatchParams::default(), &patch).await.map(drop),
         )
     }
+}
+
+/// Pods say by which program they were made.
+fn as_controller() -> PostParams {
+    let field_manager = Some("kube-controller-manager".to_owned());
+    PostParams { field_manager, ..PostParams::default() }
 }
 
 /// A Job whose Pods are refused is looked at again after as long as it has gone on already, up to a

@@ -2,6 +2,7 @@
 
 mod built_in;
 mod custom;
+pub(crate) mod events;
 mod schemas;
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};

@@ -61,7 +61,9 @@ const ATOMIC_MAPS: &[&str] = &[
     "claimRef",
     "scopeSelector",
     "involvedObject",
+    "regarding",
     "roleRef",
+    "ownerReferences",
 ];
 
 /// The fields that lead to a value of a built-in kind, without the positions in lists.
@@ -137,9 +139,11 @@ impl<'s> Shape<'s> {
     /// Whether an apply owns the object at `path` as one value.
     pub fn is_atomic_map(self, path: &FieldPath) -> bool {
         match self {
-            Self::BuiltIn => path.last().is_some_and(|name| ATOMIC_MAPS.contains(name)),
+            _ if path.first() == Some(&"metadata") || matches!(self, Self::BuiltIn) => {
+                path.last().is_some_and(|name| ATOMIC_MAPS.contains(name))
+            }
             Self::Custom(Some(schema)) => schema.x_kubernetes_map_type.as_deref() == Some("atomic"),
-            Self::Custom(None) => false,
+            _ => false,
         }
     }
 }

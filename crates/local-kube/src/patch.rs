@@ -2,7 +2,7 @@
 
 mod strategic;
 
-use json_patch::Patch;
+use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation};
 use kube::core::Status;
 use serde_json::Value;
 
@@ -26,8 +26,26 @@ pub fn json_patch(object: &mut Value, patch: &[u8]) -> Result<()> {
         return Err(status::too_large(message));
     }
     // What is no operation cannot be carried out either.
-    let patch: Patch = serde_json::from_value(patch).map_err(|_| status::unprocessable())?;
-    json_patch::patch(object, &patch).map_err(|_| status::unprocessable())
+    let Patch(operations) = serde_json::from_value(patch).map_err(|_| status::unprocessable())?;
+    let mut patched = object.clone();
+    for operation in operations {
+        let operation = Patch(vec![as_carried_out(&patched, operation)]);
+        json_patch::patch_unsafe(&mut patched, &operation).map_err(|_| status::unprocessable())?;
+    }
+    *object = patched;
+    Ok(())
+}
+
+/// An API server adds what is to be replaced and not there.
+fn as_carried_out(object: &Value, operation: PatchOperation) -> PatchOperation {
+    let PatchOperation::Replace(ReplaceOperation { path, value }) = operation else {
+        return operation;
+    };
+    let parent = path.split_back().and_then(|(parent, _)| object.pointer(parent.as_str()));
+    match parent {
+        Some(Value::Object(_)) => PatchOperation::Add(AddOperation { path, value }),
+        _ => PatchOperation::Replace(ReplaceOperation { path, value }),
+    }
 }
 
 /// RFC 7396.

@@ -68,6 +68,26 @@ impl Quantity {
         Some(Self(if negative { -amount } else { amount }))
     }
 
+    /// The same amount as an API server writes it: in the family of its suffix, with the greatest
+    /// one by which it is whole. `None` for what is no quantity.
+    pub fn canonical(text: &str) -> Option<String> {
+        let Self(amount) = Self::parse(text)?;
+        let suffix = text.trim_start_matches(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+        if amount == 0 {
+            return Some("0".to_owned());
+        }
+        let family = match suffix {
+            _ if SUFFIXES.iter().all(|(name, _)| *name != suffix) => return Some(text.to_owned()),
+            binary if binary.ends_with('i') && amount % SCALE == 0 => &SUFFIXES[..6],
+            _ => &SUFFIXES[6..],
+        };
+        let whole = family.iter().filter(|(_, unit)| amount % unit == 0).max_by_key(|it| it.1);
+        Some(match whole {
+            Some((suffix, unit)) => format!("{}{suffix}", amount / unit),
+            None => (amount / SCALE).to_string(),
+        })
+    }
+
     /// Of a field's value: a string, or a plain number.
     pub fn of(value: &Value) -> Option<Self> {
         match value {

@@ -261,7 +261,7 @@ fn refusal(user: &UserInfo, action: &Action<'_>, reason: &str) -> Box<Status> {
     match *action {
         Action::Path { verb, path } => {
             let message = format!("forbidden: User {who:?} cannot {verb} path {path:?}{reason}");
-            status::plain(403, "Forbidden", message)
+            status::forbidden_path(&message)
         }
         Action::Resource { verb, group, resource, subresource, namespace, name } => {
             let part = match subresource {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::{
-    kinds::Kind,
+    kinds::{Kind, events},
     status::{self, Result},
     store::Object,
     table::{Include, table},
@@ -113,9 +113,13 @@ impl Representation {
     }
 }
 
-/// The object in the version that is asked for: versions differ in nothing but their name.
+/// The object in the version that is asked for. But for events, versions differ in nothing but their
+/// name.
 pub(crate) fn in_version<'o>(kind: &Kind, value: &'o Value) -> Cow<'o, Value> {
     let api_version = kind.api_version();
+    if kind.group == events::NEWER {
+        return Cow::Owned(events::newer(value));
+    }
     if value["apiVersion"] == api_version {
         return Cow::Borrowed(value);
     }

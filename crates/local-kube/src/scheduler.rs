@@ -297,7 +297,8 @@ impl Scheduler {
         let patch = Patch::Merge(patch);
         match pods.patch_status(&pod.name_any(), &PatchParams::default(), &patch).await {
             Ok(_) => {}
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+            // It has gone, perhaps with another of its name in its place.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {}
             Err(error) => tracing::warn!(%error, "a Pod's condition could not be written"),
         }
     }

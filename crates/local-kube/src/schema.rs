@@ -40,6 +40,29 @@ pub fn default(schema: &Schema, value: &mut Value) {
     }
 }
 
+/// To say nothing of a field is to leave it out, unless nothing is a value of it.
+pub fn drop_nulls(schema: &Schema, value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|name, value| {
+                let may_be_null = |it: &Schema| it.nullable == Some(true) || it.default.is_some();
+                !value.is_null() || property(schema, name).is_none_or(may_be_null)
+            });
+            for (name, value) in object.iter_mut() {
+                if let Some(property) = property(schema, name) {
+                    drop_nulls(property, value);
+                }
+            }
+        }
+        Value::Array(list) => {
+            if let Some(items) = items(schema) {
+                list.iter_mut().for_each(|item| drop_nulls(items, item));
+            }
+        }
+        _ => {}
+    }
+}
+
 fn default_or_leave(schema: &Schema, value: &mut Value) {
     if !value.is_null() {
         default(schema, value);

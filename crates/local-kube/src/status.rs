@@ -150,6 +150,16 @@ pub fn unsupported_media_type(accepted: &str) -> Box<Status> {
     plain(415, "UnsupportedMediaType", message)
 }
 
+/// A patch of a built-in kind in a form that is none.
+pub fn unsupported_patch() -> Box<Status> {
+    generic(415, "UnsupportedMediaType", "415: Unsupported Media Type")
+}
+
+/// A path of the server that is nobody's resource.
+pub fn forbidden_path(message: &str) -> Box<Status> {
+    generic(403, "Forbidden", message)
+}
+
 pub fn internal(error: impl Display) -> Box<Status> {
     plain(500, "InternalError", format!("Internal error occurred: {error}"))
 }

@@ -3,6 +3,7 @@
 mod create;
 mod delete;
 mod form;
+mod new_pods;
 mod pods;
 mod read;
 mod tokens;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 pub(crate) use self::{
     create::{create, install, review},
     delete::{delete, delete_collection},
+    new_pods::priority_classes,
     pods::{bind, evict, log},
     read::{get, list, version},
     tokens::token,
@@ -184,16 +186,13 @@ fn read_body(request: &Request, body: &[u8]) -> Result<Value> {
             kind.kind
         ))
     };
-    let shown = match body {
-        [] => "<empty>".into(),
-        body => String::from_utf8_lossy(body),
-    };
+    let (shown, short) = (String::from_utf8_lossy(body), summary(body));
     let mut object: Value = serde_json::from_slice(body).map_err(|error| {
         let why = match error.is_eof() {
             true => "unexpected end of JSON input".to_owned(),
             false => error.to_string(),
         };
-        unrecognized(&format!("couldn't get version/kind; json parse error: {why} ({shown})"))
+        unrecognized(&format!("couldn't get version/kind; json parse error: {why} ({short})"))
     })?;
     if !object.is_object() {
         return Err(unrecognized("couldn't get version/kind; not a JSON object"));
@@ -202,19 +201,39 @@ fn read_body(request: &Request, body: &[u8]) -> Result<Value> {
         // The server of custom resources knows no object by its place alone.
         for (field, called) in [("kind", "Kind"), ("apiVersion", "apiVersion")] {
             if object[field].as_str().unwrap_or_default().is_empty() {
-                return Err(unrecognized(&format!("Object '{called}' is missing in '{shown}'")));
+                return Err(unrecognized(&format!(
+                    "Object '{called}' is missing in '{shown}' ({short})"
+                )));
             }
         }
-        let (given, name) = (&object["kind"], &object["metadata"]["name"]);
-        if *given != kind.kind {
-            let why = format!("must be {}", kind.kind);
-            let cause = status::cause::invalid("kind", given, &why);
-            let of = Qualified { name: given.as_str().unwrap_or_default(), group: &kind.group };
-            return Err(status::invalid(of, name.as_str().unwrap_or_default(), vec![cause]));
-        }
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        check_custom_kind(kind, name, object["kind"].as_str().unwrap_or_default())?;
     }
     claim(kind, request.namespace.as_deref(), &mut object)?;
     Ok(object)
+}
+
+/// As much of a body as an error shows.
+fn summary(body: &[u8]) -> String {
+    const MOST: usize = 30;
+    let text = |part: &[u8]| match body.first() {
+        Some(b'{') => String::from_utf8_lossy(part).into_owned(),
+        _ => part.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    match body.len() {
+        0 => "<empty>".to_owned(),
+        length if length > MOST => text(&body[..MOST]) + " ...",
+        _ => text(body),
+    }
+}
+
+/// A custom resource is of the kind that its place is for.
+fn check_custom_kind(kind: &Kind, name: &str, given: &str) -> Result<()> {
+    if given == kind.kind {
+        return Ok(());
+    }
+    let cause = status::cause::invalid("kind", &given.into(), &format!("must be {}", kind.kind));
+    Err(status::invalid(Qualified { name: given, group: &kind.group }, name, vec![cause]))
 }
 
 /// Gives the object its type and namespace, and refuses those of another.

@@ -35,7 +35,7 @@ pub(crate) fn watch(
     let query = &request.query;
     query.fields.check(&request.kind)?;
     check_beginning(query)?;
-    let begin = version(kube, &query.resource_version)?;
+    let begin = version(kube, &query.resource_version, true)?;
     // Subscribed before the first look, so that no write falls between.
     let writes = kube.store().writes(&request.kind.resource);
     let all = query.initial_events || begin.is_none_or(|it| it == 0);

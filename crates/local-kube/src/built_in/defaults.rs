@@ -4,6 +4,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{object, text};
+use crate::metadata;
 
 /// Fills in what clients and the kubelet rely on. `resource` is the plural with its group.
 pub fn default(resource: &str, object: &mut Value) {
@@ -14,14 +15,31 @@ pub fn default(resource: &str, object: &mut Value) {
             for field in ["initContainers", "containers"] {
                 items(&mut object["spec"], field).for_each(requests);
             }
+            for condition in items(&mut object["status"], "conditions") {
+                // A probe that never was is told all the same.
+                set(condition, "lastProbeTime", Value::Null);
+            }
         }
-        "jobs.batch" => job(object),
+        "jobs.batch" => {
+            job(object);
+            set(object, "status", json!({}));
+        }
+        "resourcequotas" => set(object, "status", json!({})),
+        "configmaps" => without_empty(object),
+        "events" => {
+            set(object, "source", json!({}));
+            set(object, "reportingComponent", "");
+            set(object, "reportingInstance", "");
+        }
         "services" => {
             service_spec(&mut object["spec"]);
             set(object, "status", json!({ "loadBalancer": {} }));
         }
         "persistentvolumeclaims" => set(&mut object["spec"], "volumeMode", "Filesystem"),
-        "secrets" => secret(object),
+        "secrets" => {
+            secret(object);
+            without_empty(object);
+        }
         "rolebindings.rbac.authorization.k8s.io"
         | "clusterrolebindings.rbac.authorization.k8s.io" => binding(object),
         "storageclasses.storage.k8s.io" => {
@@ -43,6 +61,13 @@ pub fn generate(resource: &str, object: &mut Value) {
             admitted_pod(&mut object["spec"]);
             let class = quality_of_service(&object["spec"]);
             object["status"]["qosClass"] = class.into();
+            if !super::list(&object["spec"], "schedulingGates").is_empty() {
+                object["status"]["conditions"] = json!([{
+                    "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+                    "message": "Scheduling is blocked due to non-empty scheduling gates",
+                    "lastProbeTime": null, "lastTransitionTime": metadata::now(),
+                }]);
+            }
         }
         "jobs.batch" if object["spec"]["manualSelector"] != true => {
             let uid = object["metadata"]["uid"].clone();
@@ -56,8 +81,8 @@ pub fn generate(resource: &str, object: &mut Value) {
             ] {
                 labels[key] = value.clone();
             }
-            object["spec"]["selector"] =
-                json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}});
+            // What the client itself selects by is kept, to be refused.
+            object["spec"]["selector"]["matchLabels"]["batch.kubernetes.io/controller-uid"] = uid;
             default(resource, object);
         }
         _ => {}
@@ -100,10 +125,11 @@ fn admitted_pod(spec: &mut Value) {
     };
     set(spec, "serviceAccountName", account.clone());
     set(spec, "serviceAccount", account);
-    if text(spec, "priorityClassName").is_empty() {
-        set(spec, "priority", 0);
-        set(spec, "preemptionPolicy", "PreemptLowerPriority");
-    }
+    tolerate(spec);
+}
+
+/// Every Pod, new or changed, stays for a while on a Node that is lost.
+pub fn tolerate(spec: &mut Value) {
     let tolerated = super::list(spec, "tolerations").to_vec();
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
         let covers = |it: &Value| {
@@ -143,6 +169,9 @@ fn container(container: &mut Value) {
     set(container, "resources", json!({}));
     items(container, "ports").for_each(|port| set(port, "protocol", "TCP"));
     for variable in items(container, "env") {
+        if variable["value"] == "" {
+            metadata::remove(variable, "value");
+        }
         if let Some(field) = variable.pointer_mut("/valueFrom/fieldRef") {
             set(field, "apiVersion", "v1");
         }
@@ -153,6 +182,10 @@ fn container(container: &mut Value) {
             set(probe, "periodSeconds", 10);
             set(probe, "successThreshold", 1);
             set(probe, "failureThreshold", 3);
+            if let Some(get) = probe.get_mut("httpGet").filter(|it| it.is_object()) {
+                set(get, "path", "/");
+                set(get, "scheme", "HTTP");
+            }
         }
     }
 }
@@ -166,6 +199,25 @@ fn volume(volume: &mut Value) {
         if let Some(source) = volume.get_mut(source) {
             set(source, "defaultMode", 0o644);
         }
+    }
+    if let Some(host) = volume.get_mut("hostPath").filter(|it| it.is_object()) {
+        set(host, "type", "");
+    }
+    if let Some(told) = volume.get_mut("downwardAPI") {
+        items(told, "items").for_each(field_version);
+    }
+    if let Some(projected) = volume.get_mut("projected") {
+        for source in items(projected, "sources") {
+            if let Some(told) = source.get_mut("downwardAPI") {
+                items(told, "items").for_each(field_version);
+            }
+        }
+    }
+}
+
+fn field_version(file: &mut Value) {
+    if let Some(field) = file.get_mut("fieldRef").filter(|it| it.is_object()) {
+        set(field, "apiVersion", "v1");
     }
 }
 
@@ -211,6 +263,15 @@ fn service_spec(spec: &mut Value) {
         set(port, "protocol", "TCP");
         let number = port["port"].clone();
         set(port, "targetPort", number);
+    }
+}
+
+/// No data is none at all.
+fn without_empty(object_with_data: &mut Value) {
+    for field in ["data", "binaryData"] {
+        if object(object_with_data, field).is_some_and(Map::is_empty) {
+            metadata::remove(object_with_data, field);
+        }
     }
 }
 

@@ -3,8 +3,13 @@
 use kube::core::response::StatusCause;
 use serde_json::{Value, json};
 
-use super::{list, object, text, workloads};
-use crate::status::cause;
+use super::{
+    containers::{port_number, quantity},
+    jobs, list, object,
+    pods::{self, choice},
+    text,
+};
+use crate::{quantity::Quantity, status::cause};
 
 /// As much as a ConfigMap or Secret holds.
 const MOST_DATA: usize = 1024 * 1024;
@@ -14,8 +19,9 @@ pub fn validate(resource: &str, object: &Value) -> Vec<StatusCause> {
     let mut causes = Vec::new();
     let spec = &object["spec"];
     match resource {
-        "pods" => workloads::pod_spec(spec, "spec", &mut causes),
-        "jobs.batch" => workloads::job_spec(spec, &mut causes),
+        "pods" => pods::pod(spec, &mut causes),
+        "jobs.batch" => jobs::job(object, &mut causes),
+        "events" => event(object, &mut causes),
         "services" => service(spec, &mut causes),
         "configmaps" | "secrets" => data(object, &mut causes),
         "persistentvolumeclaims" => claim(spec, &mut causes),
@@ -23,11 +29,11 @@ pub fn validate(resource: &str, object: &Value) -> Vec<StatusCause> {
             let why = "the local cluster does not keep the limits of a LimitRange";
             causes.push(cause::forbidden("spec", why));
         }
-        "resourcequotas" => quota(spec, &mut causes),
+        "resourcequotas" => hard_limits(spec, &mut causes),
         "roles.rbac.authorization.k8s.io" => rules(object, true, &mut causes),
         "clusterroles.rbac.authorization.k8s.io" => rules(object, false, &mut causes),
-        "rolebindings.rbac.authorization.k8s.io"
-        | "clusterrolebindings.rbac.authorization.k8s.io" => binding(object, &mut causes),
+        "rolebindings.rbac.authorization.k8s.io" => binding(object, true, &mut causes),
+        "clusterrolebindings.rbac.authorization.k8s.io" => binding(object, false, &mut causes),
         "customresourcedefinitions.apiextensions.k8s.io" => definition(object, &mut causes),
         _ => {}
     }
@@ -44,8 +50,8 @@ pub fn check_change(resource: &str, old: &Value, new: &Value) -> Vec<StatusCause
         }
     };
     match resource {
-        "pods" => workloads::pod_change(old, new, &mut causes),
-        "jobs.batch" => workloads::job_change(old, new, &mut causes),
+        "pods" => pods::pod_change(old, new, &mut causes),
+        "jobs.batch" => jobs::job_change(old, new, &mut causes),
         "secrets" => {
             fixed("type", "/type", "field is immutable");
             frozen(old, new, &mut causes);
@@ -105,17 +111,46 @@ fn frozen(old: &Value, new: &Value, causes: &mut Vec<StatusCause>) {
     }
 }
 
+/// An event stands in the namespace of what it is about.
+fn event(event: &Value, causes: &mut Vec<StatusCause>) {
+    let (own, about) = (text(&event["metadata"], "namespace"), &event["involvedObject"]);
+    let fits = match text(about, "namespace") {
+        "" => own == "default" || (own == "kube-system" && !event["eventTime"].is_null()),
+        namespace => own == namespace || !event["eventTime"].is_null(),
+    };
+    if !fits {
+        let namespace = text(about, "namespace").into();
+        let why = "does not match event.namespace";
+        causes.push(cause::invalid("involvedObject.namespace", &namespace, why));
+    }
+    if event["eventTime"].is_null() {
+        return;
+    }
+    for field in ["reportingComponent", "reportingInstance", "action", "reason"] {
+        if text(event, field).is_empty() {
+            causes.push(cause::required(field, ""));
+        }
+    }
+}
+
 fn service(spec: &Value, causes: &mut Vec<StatusCause>) {
     let ports = list(spec, "ports");
     if ports.is_empty() && spec["clusterIP"] != "None" && spec["type"] != "ExternalName" {
         causes.push(cause::required("spec.ports", ""));
     }
     for (index, port) in ports.iter().enumerate() {
-        workloads::port_number(&port["port"], format!("spec.ports[{index}].port"), causes);
+        let path = format!("spec.ports[{index}]");
         if ports.len() > 1 && text(port, "name").is_empty() {
-            causes.push(cause::required(format!("spec.ports[{index}].name"), ""));
+            causes.push(cause::required(format!("{path}.name"), ""));
+        }
+        port_number(&port["port"], format!("{path}.port"), causes);
+        choice(port, &path, "protocol", &["SCTP", "TCP", "UDP"], causes);
+        if port["targetPort"].is_number() {
+            port_number(&port["targetPort"], format!("{path}.targetPort"), causes);
         }
     }
+    let types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+    choice(spec, "spec", "type", &types, causes);
 }
 
 fn data(object_with_data: &Value, causes: &mut Vec<StatusCause>) {
@@ -130,6 +165,12 @@ fn data(object_with_data: &Value, causes: &mut Vec<StatusCause>) {
             }
         }
     }
+    for key in object(object_with_data, "data").into_iter().flatten().map(|(key, _)| key) {
+        if object(object_with_data, "binaryData").is_some_and(|it| it.contains_key(key)) {
+            let why = "duplicate of key present in binaryData";
+            causes.push(cause::invalid(format!("data[{key}]"), &json!(key), why));
+        }
+    }
     if size > MOST_DATA {
         let message = format!("Too long: may not be more than {MOST_DATA} bytes");
         causes.push(cause::cause("FieldValueTooLong", "data", message));
@@ -142,13 +183,17 @@ fn claim(spec: &Value, causes: &mut Vec<StatusCause>) {
     }
     match spec.pointer("/resources/requests/storage") {
         None => causes.push(cause::required("spec.resources[storage]", "")),
-        Some(amount) => workloads::quantity(amount, "spec.resources[storage]".into(), causes),
+        Some(amount) if Quantity::of(amount) == Some(Quantity::ZERO) => {
+            let why = "must be greater than zero";
+            causes.push(cause::invalid("spec.resources[storage]", amount, why));
+        }
+        Some(amount) => quantity(amount, "spec.resources[storage]".into(), causes),
     }
 }
 
-fn quota(spec: &Value, causes: &mut Vec<StatusCause>) {
+fn hard_limits(spec: &Value, causes: &mut Vec<StatusCause>) {
     for (name, amount) in object(spec, "hard").into_iter().flatten() {
-        workloads::quantity(amount, format!("spec.hard[{name}]"), causes);
+        quantity(amount, format!("spec.hard[{name}]"), causes);
     }
 }
 
@@ -166,12 +211,13 @@ fn rules(role: &Value, namespaced: bool, causes: &mut Vec<StatusCause>) {
         } else if namespaced {
             let why = "namespaced rules cannot apply to non-resource URLs";
             let field = format!("rules[{index}].nonResourceURLs");
-            causes.push(cause::invalid(field, &rule["nonResourceURLs"], why));
+            let shown = format!("Invalid value: {}: {why}", rule["nonResourceURLs"]);
+            causes.push(cause::cause("FieldValueInvalid", field, shown));
         }
     }
 }
 
-fn binding(binding: &Value, causes: &mut Vec<StatusCause>) {
+fn binding(binding: &Value, namespaced: bool, causes: &mut Vec<StatusCause>) {
     let role = &binding["roleRef"];
     if !["Role", "ClusterRole"].contains(&text(role, "kind")) {
         causes.push(cause::unsupported("roleRef.kind", &role["kind"], &["Role", "ClusterRole"]));
@@ -185,7 +231,7 @@ fn binding(binding: &Value, causes: &mut Vec<StatusCause>) {
             causes.push(cause::required(format!("{path}.name"), ""));
         }
         match text(subject, "kind") {
-            "ServiceAccount" if text(subject, "namespace").is_empty() => {
+            "ServiceAccount" if !namespaced && text(subject, "namespace").is_empty() => {
                 causes.push(cause::required(format!("{path}.namespace"), ""));
             }
             "ServiceAccount" | "User" | "Group" => {}

@@ -3,8 +3,9 @@
 use k8s_openapi::{
     api::{
         authentication::v1 as authentication, authorization::v1 as authorization,
-        batch::v1 as batch, coordination::v1 as coordination, core::v1 as core, rbac::v1 as rbac,
-        scheduling::v1 as scheduling, storage::v1 as storage,
+        batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
+        events::v1 as events, rbac::v1 as rbac, scheduling::v1 as scheduling,
+        storage::v1 as storage,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions,
 };
@@ -50,6 +51,18 @@ pub(super) fn kinds() -> Vec<Kind> {
             "source",
             "type",
         ]),
+        of::<events::Event>("event", &["ev"]).namespaced().kept_as("events").select(&[
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reason",
+            "reportingController",
+            "type",
+        ]),
         of::<core::PersistentVolumeClaim>("persistentvolumeclaim", &["pvc"]).namespaced().status(),
         of::<core::LimitRange>("limitrange", &["limits"]).namespaced(),
         of::<core::ResourceQuota>("resourcequota", &["quota"]).namespaced().status(),
@@ -62,7 +75,8 @@ pub(super) fn kinds() -> Vec<Kind> {
         of::<storage::StorageClass>("storageclass", &["sc"]),
         of::<scheduling::PriorityClass>("priorityclass", &["pc"]),
         of::<apiextensions::CustomResourceDefinition>("customresourcedefinition", &["crd", "crds"])
-            .status(),
+            .status()
+            .category("api-extensions"),
         of::<authorization::SelfSubjectAccessReview>("selfsubjectaccessreview", &[]).review(),
         of::<authorization::SelfSubjectRulesReview>("selfsubjectrulesreview", &[]).review(),
         of::<authorization::SubjectAccessReview>("subjectaccessreview", &[]).review(),
@@ -116,13 +130,22 @@ impl Kind {
         Self { namespaced: true, ..self }
     }
 
+    /// Under the name of another kind, of which it is a view.
+    fn kept_as(self, resource: &str) -> Self {
+        Self { resource: resource.to_owned(), ..self }
+    }
+
     fn status(self) -> Self {
         Self { has_status: true, ..self }
     }
 
     /// Shown by `kubectl get all`.
     fn all(self) -> Self {
-        Self { categories: vec!["all".to_owned()], ..self }
+        self.category("all")
+    }
+
+    fn category(self, category: &str) -> Self {
+        Self { categories: vec![category.to_owned()], ..self }
     }
 
     fn review(self) -> Self {

@@ -245,7 +245,8 @@ impl Worker {
         let params = PatchParams::default();
         match self.api().patch_status(self.name(), &params, &Patch::Strategic(patch)).await {
             Ok(_) => self.written = Some(status),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+            // It has gone, perhaps with another of its name in its place.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409 | 422) => {}
             Err(error) => {
                 tracing::warn!(%error, pod = self.name(), "a Pod's status could not be written");
                 return false;

@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     lists::{self, ListKind},
-    status::{Result, bad_request},
+    patch::as_go_shows,
+    status::{self, Result, bad_request},
 };
 
 const DIRECTIVE: &str = "$patch";
@@ -135,9 +136,10 @@ fn merge_list<'p>(
             let key = &keys[0];
             for change in changes {
                 let (Some(id), Value::Object(fields)) = (change.get(key), change) else {
+                    let shown = as_go_shows(change);
                     let message =
-                        format!("map: {change} does not contain declared merge key: {key}");
-                    return Err(bad_request(message));
+                        format!("map: {shown} does not contain declared merge key: {key}");
+                    return Err(status::plain(500, "", message));
                 };
                 if directive(change) == Some("delete") {
                     items.retain(|item| item.get(key) != Some(id));
@@ -249,7 +251,7 @@ mod tests {
         let error =
             strategic_merge(&mut json!({}), &json!({"spec": {"volumes": [{"emptyDir": {}}]}}));
         let error = error.unwrap_err();
-        assert_eq!(error.code, 400);
+        assert_eq!(error.code, 500);
         assert!(error.message.contains("merge key: name"), "{}", error.message);
     }
 }

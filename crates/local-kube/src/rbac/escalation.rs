@@ -9,7 +9,7 @@ use super::{Action, Decision, Grants};
 use crate::{
     UserInfo,
     kinds::Kind,
-    status::{self, Qualified, Result},
+    status::{self, Result},
 };
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -47,8 +47,8 @@ pub(crate) fn check_escalation(
             return Ok(());
         }
         let rules = grants.rules_of(&role, namespace);
-        let resource = Qualified { name: resource, group: GROUP };
-        rules.ok_or_else(|| status::not_found(resource, &role.name))?
+        // The registry of bindings tells it, in its own name.
+        rules.ok_or_else(|| status::not_found(kind.by_resource(), &role.name))?
     } else {
         if may("escalate", &kind.plural, name) {
             return Ok(());

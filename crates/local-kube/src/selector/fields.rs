@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    kinds::{Form, Kind},
+    kinds::{Form, Kind, events},
     status::{self, Result},
 };
 
@@ -56,7 +56,10 @@ impl Fields {
             let found = match path.as_str() {
                 "status.successful" => &object["status"]["succeeded"],
                 "source" => &object["source"]["component"],
-                path => path.split('.').fold(object, |value, part| &value[part]),
+                path => {
+                    let path = events::stored_path(path);
+                    path.split('.').fold(object, |value, part| &value[part])
+                }
             };
             let found = match found {
                 Value::Null => String::new(),

@@ -59,7 +59,10 @@ pub(super) fn columns(kind: &Kind) -> Vec<Column> {
             .map(custom)
             .collect();
         match own.is_empty() {
-            true => columns.push(age()),
+            true => columns.push(Column {
+                form: "date".to_owned(),
+                ..path("Age", ".metadata.creationTimestamp")
+            }),
             false => columns.extend(own),
         }
         return columns;

@@ -122,6 +122,9 @@ async fn prepare(
     }
     metadata::begin(&kind, &mut object);
     first_state(&kind, &mut object);
+    if kind.resource == "pods" {
+        super::new_pods::admit(kube, &kind, name, &mut object)?;
+    }
     built_in::generate(&kind.resource, &mut object);
     let object = request.admitted(kube, Operation::Create, name, object, &Value::Null).await?;
     request.check_escalation(kube, &Value::Null, &object)?;

@@ -22,6 +22,15 @@ const POD_GRACE_SECONDS: u64 = 30;
 const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
 const OPTIONS: &str = "DeleteOptions";
 const JOBS: &str = "jobs.batch";
+/// The real registries of these kinds answer with the object even when it is gone.
+const SHOWN: [&str; 6] = [
+    "pods",
+    "services",
+    "serviceaccounts",
+    "resourcequotas",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+];
 /// How often a deletion is tried anew on an object that others write meanwhile.
 const ATTEMPTS: usize = 16;
 
@@ -141,7 +150,12 @@ async fn delete_object(
     }
     let lost = lost(&kind, &key.name);
     let written = match gone {
-        true => kube.store().remove(&kind.resource, key, marked, object.version).map_err(lost)?,
+        true => {
+            // Whoever watches is told of the object as it was, and sees no mark but a Pod's.
+            let shown = SHOWN.contains(&kind.resource.as_str());
+            let last = if shown { marked } else { object.value.clone() };
+            kube.store().remove(&kind.resource, key, last, object.version).map_err(lost)?
+        }
         false => {
             let expect = Expect::Version(object.version);
             kube.store().put(&kind.resource, key, marked, expect).map_err(lost)?
@@ -152,15 +166,6 @@ async fn delete_object(
 }
 
 fn answer(kind: &Kind, object: Arc<Object>, gone: bool) -> Answer {
-    // The real registries of these kinds answer with the object even when it is gone.
-    const SHOWN: [&str; 6] = [
-        "pods",
-        "services",
-        "serviceaccounts",
-        "resourcequotas",
-        "persistentvolumes",
-        "persistentvolumeclaims",
-    ];
     match gone && !SHOWN.contains(&kind.resource.as_str()) {
         true => Answer::Json(StatusCode::OK, super::deleted(kind, &object.value)),
         false => Answer::Object(StatusCode::OK, object),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Patching, Request};
 use crate::{
     built_in,
-    kinds::{Form, Kind, schemas},
+    kinds::{CRDS, Form, Kind, schemas},
     metadata,
     query::FieldValidation,
     schema,
@@ -17,7 +17,11 @@ use crate::{
 /// Drops what the kind does not know (or refuses it, as the client wishes) and fills in defaults.
 pub(super) fn shape(request: &mut Request, object: Value) -> Result<Value> {
     let kind = request.kind.clone();
-    let (shaped, unknown) = shaped(&kind, request.patching.as_ref(), object)?;
+    let (mut shaped, unknown) = shaped(&kind, request.patching.as_ref(), object)?;
+    // What webhooks make null stays so, and is refused.
+    if let Form::Custom { schema: Some(schema), .. } = &kind.form {
+        schema::drop_nulls(schema, &mut shaped);
+    }
     let mut unknown = unknown.into_iter().map(|path| format!("unknown field {path:?}"));
     match request.query.field_validation {
         FieldValidation::Ignore => {}
@@ -59,10 +63,15 @@ pub(super) fn shaped(
             }
         }
         Form::BuiltIn { typed, schema_name, .. } => {
-            built_in::quantities_as_strings(&mut object);
+            // A definition speaks of quantities and has none.
+            let readable = kind.resource == CRDS || built_in::canonical_quantities(&mut object);
             let given = object;
             object = typed(&given)
                 .map_err(|error| unfit(kind, patching, schema_name, &given, &error))?;
+            // What only looks like an amount by its field's name is none.
+            if !readable && let Some(it) = built_in::mismatch(schemas(), schema_name, &given) {
+                return Err(undecodable(kind, patching, &it.of_json()));
+            }
             unknown = Vec::new();
             missing(&given, &object, &mut String::new(), &mut unknown);
             built_in::default(&kind.resource, &mut object);

@@ -34,6 +34,9 @@ pub(crate) fn bind(kube: &LocalKube, request: &Request, body: &[u8]) -> Result<A
         let causes = vec![cause::required("target.name", "")];
         return Err(status::invalid(request.kind.by_kind(), name, causes));
     };
+    if binding["metadata"]["name"].as_str() != request.name.as_deref() {
+        return Err(status::bad_request("name in URL does not match name in Binding object"));
+    }
     let (key, pod) = request.stored(kube)?;
     let refused = |why: String| status::conflict(request.kind.by_resource(), &key.name, &why);
     if !pod.value["metadata"]["deletionTimestamp"].is_null() {

@@ -59,7 +59,7 @@ pub(crate) fn list(kube: &LocalKube, request: &Request) -> Result<Answer> {
 /// The one version that may be answered with, if the client insists on one.
 fn exact(kube: &LocalKube, request: &Request) -> Result<Option<u64>> {
     let query = &request.query;
-    let version = version(kube, &query.resource_version)?;
+    let version = version(kube, &query.resource_version, false)?;
     let refused = |why: &str| {
         let cause = cause::forbidden("resourceVersionMatch", why);
         Err(status::invalid_options(OPTIONS, cause))
@@ -83,20 +83,27 @@ fn exact(kube: &LocalKube, request: &Request) -> Result<Option<u64>> {
 }
 
 /// Reads a resource version and refuses those that no write has reached.
-pub(crate) fn version(kube: &LocalKube, text: &str) -> Result<Option<u64>> {
+pub(crate) fn version(kube: &LocalKube, text: &str, watched: bool) -> Result<Option<u64>> {
     if text.is_empty() {
         return Ok(None);
     }
-    let version: u64 = text.parse().map_err(|_| {
-        status::bad_request(format!(
-            "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-        ))
+    let version = number(text).map_err(|why| {
+        let why = format!("resourceVersion: Invalid value: {text:?}: {why}");
+        match watched {
+            true => status::plain(500, "", why),
+            false => status::bad_request(format!("invalid resource version: {why}")),
+        }
     })?;
     let now = kube.store().version();
     if version > now {
         return Err(status::too_large_version(version, now));
     }
     Ok(Some(version))
+}
+
+/// Versions are numbers, which clients do not need to know.
+pub(super) fn number(version: &str) -> Result<u64, String> {
+    version.parse().map_err(|_| format!("strconv.ParseUint: parsing {version:?}: invalid syntax"))
 }
 
 /// Where a list goes on: a `continue` token, opaque to clients.
@@ -119,7 +126,8 @@ impl Begun {
                 serde_json::from_slice::<(Option<u64>, String, String)>(&json).ok()?;
             Some(Self { version, after: Key { namespace: namespace.into(), name: name.into() } })
         };
-        read().ok_or_else(|| status::bad_request("continue key is not valid"))
+        read()
+            .ok_or_else(|| status::bad_request("invalid continue token: continue key is not valid"))
     }
 }
 

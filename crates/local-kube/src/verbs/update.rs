@@ -10,6 +10,7 @@ use super::{Answer, Patching, Refused, Request, delete::is_free, form, lost};
 use crate::{
     LocalKube, Operation,
     apply::{self, Manager},
+    built_in,
     kinds::{CRDS, Form, Kind},
     metadata, patch, quota,
     status::{self, Result, cause},
@@ -27,7 +28,7 @@ pub(crate) async fn update(kube: &LocalKube, request: &mut Request, body: &[u8])
     if new["metadata"]["resourceVersion"].is_null() && !may_overwrite(&request.kind) {
         let field = "metadata.resourceVersion";
         let cause = cause::invalid(field, &0.into(), "must be specified for an update");
-        return Err(status::invalid(request.kind.by_kind(), &key.name, vec![cause]));
+        return Err(status::invalid(request.kind.by_resource(), &key.name, vec![cause]));
     }
     change(kube, request, &key, &old, new, false).await
 }
@@ -88,7 +89,12 @@ async fn applied(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result
         let why = format!("invalid object type: {group}/{version}, Kind={}", given("kind"));
         return Err(status::bad_request(why));
     }
+    let given = configuration["metadata"]["namespace"].clone();
     super::claim(&kind, request.namespace.as_deref(), &mut configuration)?;
+    if given.is_null() {
+        // What is wrong with it is told of the object as the client named it.
+        metadata::remove(&mut configuration["metadata"], "namespace");
+    }
     if configuration["metadata"]["name"].is_null() {
         configuration["metadata"]["name"] = name.as_str().into();
     }
@@ -110,7 +116,8 @@ async fn applied(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result
     };
     let force = request.query.force;
     let now = metadata::now();
-    let new = apply::apply(live, &configuration, &manager, force, kind.shape(), &now)?;
+    let mut new = apply::apply(live, &configuration, &manager, force, kind.shape(), &now)?;
+    super::claim(&kind, request.namespace.as_deref(), &mut new)?;
     match old {
         Some(old) => change(kube, request, &key, &old, new, true).await,
         None => super::create::create_object(kube, request, new, true).await,
@@ -127,7 +134,6 @@ fn may_overwrite(kind: &Kind) -> bool {
 fn patched(request: &mut Request, content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
     const OF_ALL: &str =
         "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
-    const BUILT_IN: &str = "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml";
     let custom = matches!(request.kind.form, Form::Custom { .. });
     let mut new = old.clone();
     let mut strategic = None;
@@ -139,7 +145,8 @@ fn patched(request: &mut Request, content_type: &str, old: &Value, body: &[u8]) 
             patch::strategic_merge(&mut new, &patch)?;
             strategic = Some(patch::as_go_shows(&patch));
         }
-        _ => return Err(status::unsupported_media_type(if custom { OF_ALL } else { BUILT_IN })),
+        _ if custom => return Err(status::unsupported_media_type(OF_ALL)),
+        _ => return Err(status::unsupported_patch()),
     }
     request.patching = Some(Patching {
         strategic: strategic.is_some(),
@@ -158,8 +165,12 @@ async fn change(
     applied: bool,
 ) -> Result<Answer> {
     let kind = request.kind.clone();
+    if let Some(patching) = &request.patching {
+        check_kind(&kind, patching, &key.name, &new)?;
+    }
     super::claim(&kind, request.namespace.as_deref(), &mut new)?;
-    check_identity(&kind, &key.name, old, &new)?;
+    let patches = applied || request.patching.is_some();
+    check_identity(&kind, &key.name, old, &new, patches)?;
     let mut new = match request.subresource.as_deref() {
         Some("status") => {
             let mut whole = old.value.clone();
@@ -178,6 +189,9 @@ async fn change(
     settle(&kind, &key.name, &old.value, &mut new)?;
     if !applied {
         keep_record(&old.value, &mut new);
+    }
+    if kind.resource == "pods" {
+        built_in::tolerate(&mut new["spec"]);
     }
     let mut new = request.admitted(kube, Operation::Update, &key.name, new, &old.value).await?;
     metadata::count_generation(&old.value, &mut new);
@@ -250,8 +264,21 @@ fn settle(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<()> {
     }
 }
 
+/// A patch does not make another kind of an object.
+fn check_kind(kind: &Kind, patching: &Patching, name: &str, new: &Value) -> Result<()> {
+    let [version, given] = ["apiVersion", "kind"].map(|it| new[it].as_str().unwrap_or_default());
+    if given == kind.kind && version == kind.api_version() {
+        return Ok(());
+    }
+    if matches!(kind.form, Form::Custom { .. }) {
+        return super::check_custom_kind(kind, name, given);
+    }
+    let why = format!("converting ({version}.{given}) to ({}): unknown conversion", kind.kind);
+    Err(status::invalid_patch(&patching.shown, &why))
+}
+
 /// The client must mean the object that is stored, in the state that it knows.
-fn check_identity(kind: &Kind, name: &str, old: &Object, new: &Value) -> Result<()> {
+fn check_identity(kind: &Kind, name: &str, old: &Object, new: &Value, patches: bool) -> Result<()> {
     let metadata = &new["metadata"];
     let text = |field: &str| metadata[field].as_str().unwrap_or_default();
     if !["", name].contains(&text("name")) || text("name").is_empty() {
@@ -261,7 +288,7 @@ fn check_identity(kind: &Kind, name: &str, old: &Object, new: &Value) -> Result<
         )));
     }
     let uid = old.value["metadata"]["uid"].as_str().unwrap_or_default();
-    if !["", uid].contains(&text("uid")) && matches!(kind.form, Form::Custom { .. }) {
+    if !["", uid].contains(&text("uid")) && (patches || matches!(kind.form, Form::Custom { .. })) {
         let cause = cause::invalid("metadata.uid", &text("uid").into(), "field is immutable");
         // Two checks find it; that they say the same is told once.
         let mut refused = status::invalid(kind.by_kind(), name, vec![cause.clone()]);
@@ -279,7 +306,10 @@ fn check_identity(kind: &Kind, name: &str, old: &Object, new: &Value) -> Result<
     }
     match text("resourceVersion") {
         "" | "0" => Ok(()),
-        version if version.parse() == Ok(old.version) => Ok(()),
-        _ => Err(status::modified(kind.by_resource(), name)),
+        version => match super::read::number(version) {
+            Err(why) => Err(status::plain(500, "", why)),
+            Ok(version) if version == old.version => Ok(()),
+            Ok(_) => Err(status::modified(kind.by_resource(), name)),
+        },
     }
 }
