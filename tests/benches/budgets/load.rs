@@ -7,6 +7,7 @@ mod hollow;
 mod memory;
 mod objects;
 mod recording;
+mod served;
 mod waiting;
 
 use anyhow::Context as _;
@@ -43,7 +44,7 @@ pub(crate) fn measure(binary: &Binary) -> anyhow::Result<Vec<Row>> {
         let nodes = hollow::Nodes::register(&cluster.admin()).await?;
         let load = Load { cluster, jobs, _nodes: nodes };
         filling::fill(&load).await?;
-        rows.extend(calls::measure(&load).await?);
+        rows.extend(calls::measure(binary, &load).await?);
         anyhow::Ok(load)
     })?;
     rows.extend(memory::measure(binary, &load)?);

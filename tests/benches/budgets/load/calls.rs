@@ -11,10 +11,11 @@ use super::{
     FEW, Load, MANY, REAL, hollow,
     objects::{self, State},
     recording::{Recording, ask_again},
+    served,
 };
-use crate::{Row, milliseconds};
+use crate::{Binary, Row, milliseconds};
 
-const TIMES: usize = 11;
+const TIMES: usize = 21;
 /// How much one request asks for.
 const PAGE: usize = 500;
 /// How many Pods `get_cluster_resources` looks at.
@@ -35,13 +36,13 @@ struct Call {
     time: (&'static str, f64),
 }
 
-pub(super) async fn measure(load: &Load) -> anyhow::Result<Vec<Row>> {
+pub(super) async fn measure(binary: &Binary, load: &Load) -> anyhow::Result<Vec<Row>> {
     let measured = Measured::new(load);
     measured.run_real_jobs().await?;
     measured.expect_no_log().await?;
     let mut rows = Vec::new();
     for call in calls(&measured).await? {
-        rows.extend(measured.measure(&call).await.context(call.requests.0)?);
+        rows.extend(measured.measure(binary, &call).await.context(call.requests.0)?);
     }
     rows.extend(measured.wait().await?);
     Ok(rows)
@@ -174,31 +175,34 @@ impl<'a> Measured<'a> {
         Ok(cursors.swap_remove(cursors.len() / 2))
     }
 
-    /// Its requests; and the time of the call beyond that of the same requests alone, by the medians.
-    async fn measure(&self, call: &Call) -> anyhow::Result<[Row; 2]> {
+    /// Its requests; and how much longer a client waits for the served binary than for the same
+    /// requests alone just before, as the median of many.
+    async fn measure(&self, binary: &Binary, call: &Call) -> anyhow::Result<[Row; 2]> {
         // The first call may have to learn what the cluster serves.
         self.call(call.tool, &call.arguments).await?;
         self.recording.take();
         self.check(call, &self.call(call.tool, &call.arguments).await?)?;
         let requests = self.recording.take();
         let client = self.load.client();
-        let (mut alone, mut whole) = (Vec::new(), Vec::new());
+        let mut server = served::start(binary, self.load)?;
+        served::call(&mut server, call.tool, &call.arguments)?;
+        let mut beyond = Vec::new();
         for _ in 0..TIMES {
             let begin = Instant::now();
             ask_again(&client, &requests).await?;
-            alone.push(milliseconds(begin.elapsed()));
+            let alone = milliseconds(begin.elapsed());
             let begin = Instant::now();
-            self.call(call.tool, &call.arguments).await?;
-            whole.push(milliseconds(begin.elapsed()));
+            served::call(&mut server, call.tool, &call.arguments)?;
+            beyond.push(milliseconds(begin.elapsed()) - alone);
         }
-        let (alone, whole) = (middle(alone), middle(whole));
+        beyond.sort_by(f64::total_cmp);
         let (what, budget) = call.requests;
         let (what_time, budget_time) = call.time;
         Ok([
             Row { what, figure: requests.len() as f64, budget, unit: "requests" },
             Row {
                 what: what_time,
-                figure: (whole - alone).max(0.0),
+                figure: beyond[TIMES / 2].max(0.0),
                 budget: budget_time,
                 unit: "ms",
             },
@@ -235,9 +239,4 @@ impl<'a> Measured<'a> {
         anyhow::ensure!(right, "{answer}");
         Ok(())
     }
-}
-
-fn middle(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }

@@ -16,7 +16,9 @@ impl Recording {
         let (namespace, recording) = (client.default_namespace().to_owned(), self.clone());
         let service = service_fn(move |request: Request<Body>| {
             let (method, uri) = (request.method().clone(), request.uri().clone());
-            recording.0.lock().unwrap_or_else(PoisonError::into_inner).push((method, uri));
+            if !is_of_gate(uri.path()) {
+                recording.0.lock().unwrap_or_else(PoisonError::into_inner).push((method, uri));
+            }
             let client = client.clone();
             async move { client.send(request).await }
         });
@@ -27,6 +29,11 @@ impl Recording {
     pub(super) fn take(&self) -> Vec<(Method, Uri)> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What a caller may use is asked every half minute, for all calls together.
+fn is_of_gate(path: &str) -> bool {
+    ["/api", "/apis"].contains(&path) || path.ends_with("reviews")
 }
 
 /// Asks the same again, one after the other, and looks at nothing of the answers.
