@@ -2,4 +2,5 @@
 
 mod account;
 mod personas;
+mod renewal;
 mod users;

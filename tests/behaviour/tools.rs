@@ -4,6 +4,7 @@ mod deletion;
 mod errors;
 mod jobs;
 mod outcomes;
+mod volumes;
 
 use expect_test::expect;
 use kubeflow_mcp_core::{Persona, Policy};

@@ -9,7 +9,7 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper_util::client::legacy;
 use kube::{
     Client, Config, Error,
@@ -76,7 +76,14 @@ impl Connection {
                 self.forget();
                 self.client().await?.send(request).await
             }
-            (answer, _) => answer.map_err(bare),
+            (Ok(answer), _) => {
+                // A credential may end before its time: the next request begins with another.
+                if answer.status() == StatusCode::UNAUTHORIZED {
+                    self.forget();
+                }
+                Ok(answer)
+            }
+            (Err(error), _) => Err(bare(error)),
         }
     }
 

@@ -106,6 +106,8 @@ impl Garbage {
         }
         let uid = text(&change.after.value["metadata"]["uid"]);
         self.queue.extend(self.dependents.get(uid).into_iter().flatten().cloned());
+        // Tokens are no objects, and yet a ServiceAccount's own.
+        self.kube.users().forget(uid);
         // The owner may have waited for this one.
         let owners = owners(&change.after.value).iter();
         let owners: Vec<Node> = owners.filter_map(|it| self.owner(&change.key, it)).collect();

@@ -29,6 +29,12 @@ impl Users {
         users.insert(Sha256::digest(token).into(), Known { user, until });
     }
 
+    /// Takes the tokens from whom nobody is any more.
+    pub(crate) fn forget(&self, uid: &str) {
+        let mut users = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        users.retain(|_, known| uid.is_empty() || known.user.uid != uid);
+    }
+
     pub(crate) fn of_token(&self, token: &str) -> Option<UserInfo> {
         let digest: [u8; 32] = Sha256::digest(token.trim()).into();
         let users = self.0.lock().unwrap_or_else(PoisonError::into_inner);

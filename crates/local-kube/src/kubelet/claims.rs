@@ -33,14 +33,17 @@ pub(super) async fn folder(
     let bound = phase == Some("Bound");
     let spec = claim.spec.as_ref();
     let volume = spec.and_then(|spec| spec.volume_name.as_deref()).filter(|it| !it.is_empty());
-    if let Some(volume) = volume.filter(|_| bound) {
-        return of_volume(client, volume).await;
-    }
-    if !options.provision {
+    if !bound && !options.provision {
         return Err(format!("error processing PVC {namespace}/{name}: PVC is not bound"));
     }
-    let folder = folder::claims(&options.dir).join(claim.uid().unwrap_or_default());
-    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let folder = match volume {
+        Some(volume) => of_volume(client, volume).await?,
+        None => {
+            let folder = folder::claims(&options.dir).join(claim.uid().unwrap_or_default());
+            fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+            folder
+        }
+    };
     if !bound {
         let bound = json!({ "status": {
             "phase": "Bound",
