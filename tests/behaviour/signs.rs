@@ -38,7 +38,8 @@ fn check(namespace: &Namespace, signs: &[&str], seen: &[Seen], expected: &Expect
 fn signs() -> Vec<Sign> {
     let of_pods = workloads::pods::SIGNS.into_iter().flatten().copied();
     let of_answers = kubeflow_mcp_core::signs().into_iter();
-    of_answers.chain(of_pods).chain(trainer_mcp::signs()).collect()
+    let of_logs = [workloads::logs::NODE_OUT_OF_REACH];
+    of_answers.chain(of_pods).chain(of_logs).chain(trainer_mcp::signs()).collect()
 }
 
 #[test]
@@ -71,6 +72,7 @@ fn every_sign_is_seen_by_a_test_or_stands_written() {
         RunContainerError: k8s.io/kubernetes pkg/kubelet/container/sync_result.go
         PreCreateHookError: k8s.io/kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
         PostStartHookError: k8s.io/kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go
+        /containerLogs/: k8s.io/kubernetes pkg/registry/core/pod/strategy.go
         kueue.x-k8s.io/queue-name: sigs.k8s.io/kueue pkg/controller/constants/constants.go
         kueue.x-k8s.io/multikueue: sigs.k8s.io/kueue apis/kueue/v1beta1/multikueue_types.go
         nvidia.com/gpu.product: NVIDIA/k8s-device-plugin docs/gpu-feature-discovery/README.md

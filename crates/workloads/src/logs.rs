@@ -9,7 +9,7 @@ use std::{pin::pin, time::Duration};
 use futures::{AsyncBufRead, AsyncBufReadExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
-use kubeflow_mcp_core::{Error, Resource, Result};
+use kubeflow_mcp_core::{Error, Resource, Result, Sign};
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,6 +20,10 @@ pub use self::{excerpt::pattern, follow::follow};
 use crate::pods::{Container, Member};
 
 pub const POD_LOGS: Resource = Resource::namespaced("", "pods/log");
+
+/// What the API server asked a kubelet for in vain. Both of the tests' clusters reach theirs.
+pub const NODE_OUT_OF_REACH: Sign =
+    Sign::documented("/containerLogs/", "k8s.io/kubernetes pkg/registry/core/pod/strategy.go");
 
 /// Which part of a log is wanted.
 #[derive(Clone, Debug)]
@@ -146,7 +150,7 @@ async fn window<'a>(
                 log.notes.push(format!("Pod {pod:?} has just been removed, and its log with it"));
                 return Ok(None);
             }
-            Err(kube::Error::Api(status)) if status.message.contains("/containerLogs/") => {
+            Err(kube::Error::Api(status)) if status.message.contains(NODE_OUT_OF_REACH.name) => {
                 let why = status.message;
                 log.notes.push(format!("the API server cannot read it from the Pod's node: {why}"));
                 return Ok(None);

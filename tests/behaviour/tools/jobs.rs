@@ -172,7 +172,7 @@ async fn what_the_webhook_refuses_is_told() {
         {
           "code": "denied_by_admission",
           "hint": "the cluster's own rules refuse it: change the request",
-          "message": "spec.trainer.env: Invalid value: [{\"name\":\"PET_NNODES\",\"value\":\"3\"},{\"name\":\"KUBEFLOW_MCP_CODE_0\",\"value\":\"cHJpbnQoKQ==\"},{\"name\":\"PYTHONUNBUFFERED\",\"value\":\"1\"}]: must not have reserved envs, invalid envs configured: [PET_NNODES]"
+          "message": "spec.trainer.env: Invalid value: [{\"name\":\"PET_NNODES\",\"value\":\"[redacted]\"},{\"name\":\"KUBEFLOW_MCP_CODE_0\",\"value\":\"[redacted]\"},{\"name\":\"PYTHONUNBUFFERED\",\"value\":\"[redacted]\"}]: must not have reserved envs, invalid envs configured: [PET_NNODES]"
         }"#]],
     );
 }
