@@ -1,7 +1,10 @@
 //! The one binary that is shipped. On Linux it is linked statically, so that it runs on every
 //! distribution, and starts without looking for libraries.
 
-use std::{env::consts, path::PathBuf};
+use std::{
+    env::consts,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 
@@ -22,8 +25,12 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
         return Ok(shell::target().join("dist/kubeflow-mcp"));
     }
     let target = format!("{}-unknown-linux-musl", consts::ARCH);
-    shell::run(shell::command("rustup").args(["target", "add", &target]))
-        .context("a static binary needs Rust's target for it")?;
+    let sysroot = shell::output(shell::command("rustc").args(["--print", "sysroot"]))?;
+    // Rust may come from a distribution, which has no rustup.
+    if !Path::new(sysroot.trim()).join("lib/rustlib").join(&target).exists() {
+        shell::run(shell::command("rustup").args(["target", "add", &target]))
+            .context("a static binary needs Rust's target for it")?;
+    }
     // SQLite is C, and compiled for musl by the compiler that Zig brings.
     let zig = toolbox::zig()?;
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -17,6 +17,7 @@ pub(super) const SIGNS: &[&str] =
     &["denied_by_admission", "expired", "timeout", "unavailable", "webhook_unavailable"];
 
 const MAPS: &str = "/api/v1/namespaces/NAMESPACE/configmaps";
+const JOBS: &str = "/apis/trainer.kubeflow.org/v1alpha1/namespaces/NAMESPACE/trainjobs";
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 
 /// The kinds of admission, each with an object that concerns the ConfigMaps of the namespace alone.
@@ -102,9 +103,10 @@ async fn broken(cluster: &Cluster, namespace: &Namespace) -> Vec<Seen> {
     ]
 }
 
-/// A watch is told that it cannot go on in a stream that has begun.
+/// A watch is told that it cannot go on in a stream that has begun. What is remembered of TrainJobs
+/// begins with their definition, which no cluster has had from its first version on.
 async fn expired(namespace: &Namespace) -> Seen {
-    let line = format!("GET {MAPS}?watch=true&resourceVersion=1&timeoutSeconds=5");
+    let line = format!("GET {JOBS}?watch=true&resourceVersion=1&timeoutSeconds=5");
     let mut told = namespace.ask(&line, &[], "").await.json();
     let status: Status = serde_json::from_value(told["object"].take()).unwrap();
     let mut seen = seen("expired", &status);

@@ -115,7 +115,7 @@ async fn reasons_of_pods() {
           written: PodScheduled: SchedulingGated: Scheduling is blocked due to non-empty scheduling gates
           read: Pending Some(NotScheduled)
         ContainerCreating
-          written: ContainerCreating: MountVolume.SetUp failed for volume "a" : secret "none" not found
+          written: ContainerCreating: 
           read: Pending None
         PodInitializing
           written: PodInitializing: 

@@ -25,15 +25,15 @@ pub(super) struct Prepared {
 
 /// Why a Pod's containers cannot be started yet.
 pub(super) struct Unready {
-    /// Of the containers' waiting state.
-    pub(super) reason: &'static str,
+    /// Of the containers' waiting state; a volume that cannot be mounted is told by its event alone.
+    pub(super) reason: Option<&'static str>,
     pub(super) event: &'static str,
     pub(super) message: String,
 }
 
 impl From<tokio::task::JoinError> for Unready {
     fn from(error: tokio::task::JoinError) -> Self {
-        Self { reason: "CreateContainerError", event: "Failed", message: error.to_string() }
+        Self { reason: Some("CreateContainerError"), event: "Failed", message: error.to_string() }
     }
 }
 
@@ -46,8 +46,9 @@ pub(super) fn packages(pod: &Pod) -> Vec<String> {
 
 /// Makes folders, volumes and the environment. Doing it again changes nothing.
 pub(super) async fn prepare(kubelet: &Kubelet, pod: &Pod) -> Result<Prepared, Unready> {
-    let mount = |message| Unready { reason: "ContainerCreating", event: "FailedMount", message };
-    let create = |message| Unready { reason: "CreateContainerError", event: "Failed", message };
+    let mount = |message| Unready { reason: None, event: "FailedMount", message };
+    let create =
+        |message| Unready { reason: Some("CreateContainerError"), event: "Failed", message };
     let own = folder::pod(&kubelet.options.dir, uid(pod));
     for name in ["home", "tmp", "work", "containers"] {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(own.join(name));

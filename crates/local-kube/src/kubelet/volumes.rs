@@ -5,6 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt,
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 use k8s_openapi::{
@@ -18,6 +19,7 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, Client, api::PostParams};
+use tokio::time::sleep;
 
 use super::{Kubelet, claims, fields, folder, run::write_whole, variables::Sources};
 
@@ -176,12 +178,23 @@ async fn token(
         ..TokenRequest::default()
     };
     let account = account.filter(|name| !name.is_empty()).unwrap_or("default");
-    let token = accounts.create_token_request(account, &PostParams::default(), &request).await;
-    let token = token.map_err(|error| match error {
-        kube::Error::Api(status) => format!("failed to fetch token: {}", status.message),
-        error => format!("failed to fetch token: {error}"),
-    })?;
-    Ok(token.status.and_then(|status| status.token).unwrap_or_default().into_bytes())
+    let mut attempts = 0..20;
+    loop {
+        let token = accounts.create_token_request(account, &PostParams::default(), &request).await;
+        match token {
+            Ok(token) => {
+                return Ok(token.status.and_then(|it| it.token).unwrap_or_default().into_bytes());
+            }
+            // That the Pod is on this Node is known to the authorizer a moment later than here.
+            Err(kube::Error::Api(status)) if status.code == 403 && attempts.next().is_some() => {
+                sleep(Duration::from_millis(100)).await;
+            }
+            Err(kube::Error::Api(status)) => {
+                return Err(format!("failed to fetch token: {}", status.message));
+            }
+            Err(error) => return Err(format!("failed to fetch token: {error}")),
+        }
+    }
 }
 
 fn write(folder: &Path, files: Vec<Written>) -> io::Result<()> {

@@ -64,13 +64,14 @@ impl Worker {
             Err(unready) => {
                 self.failures += 1;
                 self.say(None, Kind::Warning, unready.event, unready.message.clone());
-                self.hold(unready.reason, &unready.message);
+                if let Some(reason) = unready.reason {
+                    self.hold(reason, &unready.message);
+                }
                 let options = &self.kubelet.options;
                 // What is missing may be created any moment; an index will not change so soon.
-                let first = if unready.event == "FailedMount" {
-                    options.first_backoff / 20
-                } else {
-                    options.first_backoff
+                let first = match unready.event {
+                    "FailedMount" => options.first_backoff / 20,
+                    _ => options.first_backoff,
                 };
                 let wait = first.saturating_mul(1 << (self.failures - 1).min(16));
                 let wait = wait.min(options.longest_backoff);
