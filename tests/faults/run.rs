@@ -1,6 +1,6 @@
 //! One run: a story of an agent and its job, with faults where chance puts them.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt as _;
 use kubeflow_mcp_tests::waiting::until;
@@ -42,10 +42,16 @@ pub(crate) async fn run(seed: u64) {
             Story::Goes => run.goes().await,
         }
     };
-    // What went wrong was told when it did.
-    if AssertUnwindSafe(told).catch_unwind().await.is_err() {
-        panic!("run {seed}, {story:?}, left this behind:\n{}", run.cluster.shown().await);
+    if let Err(panic) = AssertUnwindSafe(told).catch_unwind().await {
+        let (why, left) = (words(&*panic), run.cluster.shown().await);
+        panic!("run {seed}, {story:?}: {why}\nIt left this behind:\n{left}");
     }
+}
+
+/// What a panic says.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|it| (*it).to_owned());
+    text.or_else(|| panic.downcast_ref().cloned()).unwrap_or_default()
 }
 
 struct Run {

@@ -2,7 +2,7 @@
 
 use std::{env, panic::AssertUnwindSafe};
 
-use futures::{FutureExt as _, StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, future, stream};
 
 use crate::{cluster, run};
 
@@ -26,11 +26,13 @@ async fn whatever_breaks_nothing_is_lost_and_nothing_is_done_twice() {
     let at_once = if real { 1 } else { 4 };
     let runs = stream::iter(seeds).map(|seed| async move {
         let over = AssertUnwindSafe(run::run(seed)).catch_unwind().await;
-        (seed, over.is_ok())
+        over.err().map(|panic| (seed, run::words(&*panic)))
     });
-    let failed = runs
-        .buffer_unordered(at_once)
-        .filter_map(|(seed, well)| async move { (!well).then_some(seed) });
-    let failed: Vec<u64> = failed.collect().await;
-    assert!(failed.is_empty(), "runs {failed:?} failed: {SEED}={} repeats one", failed[0]);
+    let failed: Vec<(u64, String)> =
+        runs.buffer_unordered(at_once).filter_map(future::ready).collect().await;
+    // The objects that each has left were shown when it ended.
+    let why: Vec<&str> = failed.iter().filter_map(|(_, why)| why.lines().next()).collect();
+    if let [(seed, _), ..] = failed[..] {
+        panic!("{SEED}={seed} repeats the first of these:\n{}", why.join("\n"));
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::try_join_all;
+use http::Request;
 use k8s_openapi::api::{
     authentication::v1::SelfSubjectReview,
     authorization::v1::{ResourceRule, SelfSubjectRulesReview, SelfSubjectRulesReviewSpec},
@@ -11,10 +12,13 @@ use k8s_openapi::api::{
 use kube::{
     Api, Client, Error,
     api::{ListParams, PostParams},
+    client::Body,
 };
 
 use crate::{Need, Policy, Resource};
 
+/// Where an API server tells whether all of it has started; a refusal is an answer there.
+pub(crate) const READINESS: &str = "/readyz";
 /// How many namespaces are looked at when neither policy nor kubeconfig names one.
 const NAMESPACES: u32 = 10;
 
@@ -22,6 +26,9 @@ const NAMESPACES: u32 = 10;
 pub struct Facts {
     /// Why the cluster could not be asked. Then nothing else is known.
     pub unreachable: Option<String>,
+    /// Whether the API server is still starting, or already ending: what it does not name may be
+    /// there all the same.
+    pub unready: bool,
     /// Who the caller is to the cluster, where it can tell.
     pub user: Option<String>,
     /// What the API server calls its version.
@@ -48,18 +55,26 @@ impl Facts {
         policy: &Policy,
         namespace: &str,
     ) -> Result<Self, Error> {
-        let (served, version, namespaces, user) = tokio::try_join!(
+        let (unready, served, version, namespaces, user) = tokio::try_join!(
+            unready(client),
             served(client),
             client.apiserver_version(),
             namespaces(client, policy, namespace),
             user(client),
         )?;
         let version = Some(version.git_version);
-        Ok(Self { unreachable: None, user, version, served, namespaces })
+        Ok(Self { unreachable: None, unready, user, version, served, namespaces })
     }
 
     pub(crate) fn unreachable(reason: String) -> Self {
         Self { unreachable: Some(reason), ..Self::default() }
+    }
+
+    /// What keeps the cluster from being known, if something does.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.unreachable
+            .as_deref()
+            .or_else(|| self.unready.then_some("its API server is not ready"))
     }
 
     pub(crate) fn serve(&self, resource: Resource) -> bool {
@@ -104,6 +119,13 @@ impl Namespace {
         };
         self.incomplete || !self.rules.iter().all(about_oneself)
     }
+}
+
+/// A starting API server answers before it knows what definitions and roles there are.
+async fn unready(client: &Client) -> Result<bool, Error> {
+    let request = Request::get(READINESS).body(Body::empty()).map_err(Error::HttpError)?;
+    // Whatever else is answered, as by a proxy that hides the path, tells nothing.
+    Ok(client.send(request).await?.status().is_server_error())
 }
 
 /// The caller's name; an API server before 1.28 cannot tell it.
@@ -202,9 +224,8 @@ async fn rules(client: &Client, namespace: &str) -> Result<Namespace, Error> {
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Response};
+    use http::Response;
     use http_body_util::BodyExt as _;
-    use kube::client::Body;
     use serde_json::{Value, json};
     use tower::service_fn;
 

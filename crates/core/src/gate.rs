@@ -69,6 +69,14 @@ pub fn admit(tool: &ToolDef, policy: &Policy, facts: &Facts) -> Result<(), Refus
     if let (Some(reason), [_, ..]) = (&facts.unreachable, tool.needs) {
         return Err(Refusal::Unreachable(reason.clone()));
     }
+    granted(tool, facts).map_err(|refusal| match facts.problem() {
+        Some(problem) => Refusal::Unreachable(problem.to_owned()),
+        None => refusal,
+    })
+}
+
+/// Whether the cluster, as far as it is known, has what the tool needs, and grants it.
+fn granted(tool: &ToolDef, facts: &Facts) -> Result<(), Refusal> {
     let needs = || tool.needs.iter().copied().filter(|need| need.required);
     if let Some(need) = needs().find(|need| !facts.serve(need.resource)) {
         return Err(Refusal::NotServed(need.resource));

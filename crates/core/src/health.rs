@@ -92,7 +92,7 @@ impl Tool for HealthCheck {
         let sets = caller.sets().iter();
         Ok(Health {
             server: env!("CARGO_PKG_VERSION"),
-            problem: facts.unreachable.clone(),
+            problem: facts.problem().map(str::to_owned),
             user: facts.user.clone(),
             persona: policy.persona.to_string(),
             read_only: policy.read_only,
@@ -112,7 +112,7 @@ fn component(set: &ToolSet, facts: &Facts) -> Option<Component> {
     let own = |resource: &Resource| resource.group.ends_with("kubeflow.org");
     let kinds: Vec<Resource> = needs.map(|need| need.resource).filter(own).collect();
     let version = facts.version_of(*kinds.first()?).map(str::to_owned);
-    let asked = facts.unreachable.is_none();
-    let installed = asked.then(|| kinds.iter().all(|kind| facts.serve(*kind)));
+    let served = kinds.iter().all(|kind| facts.serve(*kind));
+    let installed = (served || facts.problem().is_none()).then_some(served);
     Some(Component { name: set.name, installed, version })
 }

@@ -74,7 +74,7 @@ impl Knowledge {
         let last = self.known.borrow().clone();
         match last {
             // A cluster may be back at any moment.
-            Some(it) if it.learnt.elapsed() < FRESH && it.facts.unreachable.is_none() => it.facts,
+            Some(it) if it.learnt.elapsed() < FRESH && it.facts.problem().is_none() => it.facts,
             last => match (self.learn().await, last) {
                 (Some(facts), _) => facts,
                 (None, Some(last)) => last.facts,
@@ -87,7 +87,7 @@ impl Knowledge {
     /// nothing is.
     pub(crate) async fn facts_of_living(self: &Arc<Self>, age: Duration) -> Arc<Facts> {
         let since = Instant::now();
-        let last = self.known.borrow().clone().filter(|it| it.facts.unreachable.is_none());
+        let last = self.known.borrow().clone().filter(|it| it.facts.problem().is_none());
         match last {
             Some(it) if it.learnt.elapsed() < age && !self.doubted.load(Ordering::Relaxed) => {
                 it.facts

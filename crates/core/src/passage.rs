@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tower::service_fn;
 
-use crate::{Need, Policy, fence};
+use crate::{Need, Policy, facts::READINESS, fence};
 
 /// How long the API server may take to answer; a stream may then go on for as long as it likes.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -69,6 +69,7 @@ async fn send(base: &Client, request: Request<Body>) -> Result<Response<Body>, E
     for pause in PAUSES {
         let answer = once(base, Request::from_parts(parts.clone(), Body::empty())).await;
         let pause = match &answer {
+            Ok(_) if parts.uri.path() == READINESS => return answer,
             Ok(response) if may_pass(response.status()) => retry_after(response).unwrap_or(pause),
             Err(Error::HyperError(_) | Error::Service(_)) => pause,
             _ => return answer,

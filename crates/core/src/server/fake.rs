@@ -33,6 +33,8 @@ pub(super) enum Mood {
     Closes,
     /// Answers everything with this code.
     Fails(u16),
+    /// Does not know its definitions yet.
+    Starts,
     /// The next so many reads fail with 503, as in a rolling update.
     Stumbles(usize),
 }
@@ -100,13 +102,16 @@ impl Fake {
             Mood::Closes => Err(std::io::ErrorKind::ConnectionReset.into()),
             Mood::Fails(code) => Ok(failure(code)),
             Mood::Stumbles(_) if request.method() == Method::GET => Ok(failure(503)),
-            Mood::Well | Mood::Stumbles(_) => Ok(self.well(&path, request).await),
+            Mood::Starts if path == "/readyz" => Ok(failure(500)),
+            Mood::Starts if path == "/apis" => {
+                Ok(discovery(json!([{"metadata": {"name": "batch"}}])))
+            }
+            Mood::Well | Mood::Starts | Mood::Stumbles(_) => Ok(self.well(&path, request).await),
         }
     }
 
     async fn well(&self, path: &str, request: Request<Body>) -> Answer {
         let widgets = *self.widgets.borrow();
-        let groups = |groups: Value| json!({"kind": "APIGroupDiscoveryList", "items": groups});
         let query = request.uri().query().unwrap_or_default().to_owned();
         match path {
             "/version" => {
@@ -114,10 +119,10 @@ impl Fake {
                 "gitCommit": "", "gitTreeState": "", "buildDate": "", "goVersion": "",
                 "compiler": "", "platform": ""}))
             }
-            "/api" => json_answer(&groups(json!([]))),
-            "/apis" => json_answer(&groups(json!([{"metadata": {"name": "toys.kubeflow.org"},
+            "/api" => discovery(json!([])),
+            "/apis" => discovery(json!([{"metadata": {"name": "toys.kubeflow.org"},
                 "versions": [{"version": "v1", "resources":
-                    if widgets { json!([{"resource": "widgets"}]) } else { json!([]) }}]}]))),
+                    if widgets { json!([{"resource": "widgets"}]) } else { json!([]) }}]}])),
             _ if path.ends_with("selfsubjectrulesreviews") => {
                 let verbs = self.verbs.lock().unwrap().clone();
                 json_answer(&json!({"status": {"incomplete": false, "nonResourceRules": [],
@@ -158,6 +163,10 @@ fn definitions(changes: watch::Receiver<bool>) -> Answer {
         Some((Ok(Frame::data(Bytes::from(format!("{event}\n")))), changes))
     });
     Response::new(StreamBody::new(lines).boxed_unsync())
+}
+
+fn discovery(groups: Value) -> Answer {
+    json_answer(&json!({"kind": "APIGroupDiscoveryList", "items": groups}))
 }
 
 fn json_answer(value: &Value) -> Answer {

@@ -217,6 +217,7 @@ async fn what_is_wrong_with_the_cluster_is_told() {
         (Mood::Fails(500), "told to fail with 500"),
         (Mood::Fails(401), "told to fail with 401"),
         (Mood::Closes, "the API server cannot be reached: connection reset"),
+        (Mood::Starts, "its API server is not ready"),
     ] {
         let fake = Fake::default();
         fake.set(mood);
@@ -225,6 +226,10 @@ async fn what_is_wrong_with_the_cluster_is_told() {
         let health = session.call("health_check", json!({})).await.structured_content.unwrap();
         assert_eq!(health["problem"], expected);
         assert_eq!(health["components"], json!([{"name": "toys"}]));
+        assert_eq!(session.fails("list_widgets", json!({})).await["code"], "unreachable");
+        fake.set(Mood::Well);
+        let widgets = session.call("list_widgets", json!({})).await.structured_content;
+        assert_eq!(widgets, Some(json!({"count": 0})), "{mood:?}");
     }
 }
 
