@@ -47,7 +47,8 @@ fn written(status: &Value, sign: &str) -> Option<String> {
     // A real scheduler goes on about preemption.
     let message = said["message"].as_str().map(|it| it.split(". ").next().unwrap_or_default());
     let of = said["type"].as_str().map(|it| format!("{it}: ")).unwrap_or_default();
-    Some(format!("{of}{sign}: {}", message.unwrap_or_default().trim_end_matches('.')))
+    let message = message.map(|it| format!(": {}", it.trim_end_matches('.')));
+    Some(format!("{of}{sign}{}", message.unwrap_or_default()))
 }
 
 #[tokio::test]
@@ -115,10 +116,10 @@ async fn reasons_of_pods() {
           written: PodScheduled: SchedulingGated: Scheduling is blocked due to non-empty scheduling gates
           read: Pending Some(NotScheduled)
         ContainerCreating
-          written: ContainerCreating: 
+          written: ContainerCreating
           read: Pending None
         PodInitializing
-          written: PodInitializing: 
+          written: PodInitializing
           read: Pending None
     "#]],
     );
