@@ -146,7 +146,7 @@ impl Asked {
                 verbs::apply_patch(kube, request, &content_type, &self.body).await?
             }
             ("DELETE", Some(_)) if !status => verbs::delete(kube, request, &self.body).await?,
-            ("PUT" | "PATCH", None) if matches!(request.kind.form, Form::Custom { .. }) => {
+            ("PUT" | "PATCH", None) if matches!(request.kind.form, Form::Custom(_)) => {
                 return Err(status::bad_request("name must be provided"));
             }
             ("DELETE", None) if request.kind.resource != "namespaces" => {
@@ -297,7 +297,7 @@ fn render(
         }
         Answer::List { page, continued } => {
             let mut metadata = json!({"resourceVersion": page.version.to_string()});
-            if matches!(kind.form, Form::Custom { .. }) {
+            if matches!(kind.form, Form::Custom(_)) {
                 metadata["continue"] = "".into();
             }
             if let Some(continued) = continued {
@@ -325,7 +325,7 @@ fn version() -> Value {
 /// Custom resources and built-in ones are served by two servers, which answer differently.
 fn no_such_subresource(request: &Request) -> Box<Status> {
     match (&request.kind.form, &request.name) {
-        (Form::Custom { .. }, Some(name)) => status::not_found(request.kind.by_resource(), name),
+        (Form::Custom(_), Some(name)) => status::not_found(request.kind.by_resource(), name),
         _ => status::no_such_resource(),
     }
 }

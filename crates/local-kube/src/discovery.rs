@@ -127,7 +127,7 @@ fn names(kind: &Kind, resource: &mut Value) {
 fn verbs(kind: &Kind) -> &'static [&'static str] {
     match kind.form {
         _ if !kind.stored => &["create"],
-        Form::Custom { .. } => CUSTOM,
+        Form::Custom(_) => CUSTOM,
         Form::BuiltIn { .. } if kind.resource == "namespaces" => NAMESPACES,
         Form::BuiltIn { .. } => STORED,
     }

@@ -15,10 +15,10 @@ use schemars::SchemaGenerator;
 use serde_json::Value;
 
 pub(crate) use self::{
-    custom::{CLEANUP, CRDS, status_of_definition},
+    custom::{CLEANUP, CRDS, Defined, status_of_definition},
     schemas::{SCHEMA_ROOT, schemas},
 };
-use crate::{lists::Shape, schema::Schema, status::Qualified};
+use crate::{lists::Shape, status::Qualified};
 
 /// One resource in one version.
 #[derive(Debug)]
@@ -49,8 +49,7 @@ pub(crate) struct Kind {
 /// Where the fields of a kind's objects are known from.
 #[derive(Debug)]
 pub(crate) enum Form {
-    /// A version of a CustomResourceDefinition (`spec.versions[]`) and its schema.
-    Custom { version: Value, schema: Option<Box<Schema>> },
+    Custom(Defined),
     BuiltIn {
         /// Reads an object as the type of its kind and writes it again, without what the type lacks.
         typed: fn(&Value) -> serde_json::Result<Value>,
@@ -72,7 +71,7 @@ impl Kind {
     /// How the parts of its objects merge.
     pub(crate) fn shape(&self) -> Shape<'_> {
         match &self.form {
-            Form::Custom { schema, .. } => Shape::Custom(schema.as_deref()),
+            Form::Custom(defined) => Shape::Custom(defined.schema()),
             Form::BuiltIn { .. } => Shape::BuiltIn,
         }
     }

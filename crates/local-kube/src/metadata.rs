@@ -36,7 +36,7 @@ pub(crate) fn generated(prefix: &str) -> String {
 pub(crate) fn begin(kind: &Kind, object: &mut Value) {
     let counted = ["pods", "jobs.batch", "priorityclasses.scheduling.k8s.io", CRDS]
         .contains(&kind.resource.as_str());
-    let has_generation = counted || matches!(kind.form, Form::Custom { .. });
+    let has_generation = counted || matches!(kind.form, Form::Custom(_));
     let metadata = &mut object["metadata"];
     for server_side in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"]
     {

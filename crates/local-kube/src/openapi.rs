@@ -88,7 +88,7 @@ fn schema_name(kind: &Kind) -> String {
 
 fn schema(kind: &Kind) -> Value {
     let mut schema = match &kind.form {
-        Form::Custom { version, .. } => custom(&version["schema"]["openAPIV3Schema"]),
+        Form::Custom(defined) => custom(defined.written()),
         Form::BuiltIn { schema_name, .. } => schemas()[schema_name.as_ref()].clone(),
     };
     schema["x-kubernetes-group-version-kind"] = json!([gvk(kind)]);

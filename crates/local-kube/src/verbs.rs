@@ -197,7 +197,7 @@ fn read_body(request: &Request, body: &[u8]) -> Result<Value> {
     if !object.is_object() {
         return Err(unrecognized("couldn't get version/kind; not a JSON object"));
     }
-    if matches!(kind.form, Form::Custom { .. }) {
+    if matches!(kind.form, Form::Custom(_)) {
         // The server of custom resources knows no object by its place alone.
         for (field, called) in [("kind", "Kind"), ("apiVersion", "apiVersion")] {
             if object[field].as_str().unwrap_or_default().is_empty() {

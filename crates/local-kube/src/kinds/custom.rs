@@ -1,14 +1,37 @@
 //! CustomResourceDefinitions: the kinds they define and the status they get.
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 
 use super::{Form, Kind};
+use crate::schema::Schema;
 
 /// The collection that holds the CustomResourceDefinitions.
 pub(crate) const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// Keeps a definition until its objects are gone.
 pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
+/// A version of a CustomResourceDefinition (`spec.versions[]`).
+#[derive(Debug)]
+pub(crate) struct Defined {
+    pub(crate) version: Value,
+    /// Read when it is first asked for: it is long, and not every kind is used.
+    schema: OnceLock<Option<Box<Schema>>>,
+}
+
+impl Defined {
+    pub(crate) fn schema(&self) -> Option<&Schema> {
+        let read = || serde_json::from_value(self.written().clone()).ok().map(Box::new);
+        self.schema.get_or_init(read).as_deref()
+    }
+
+    /// The schema as it stands in the definition.
+    pub(crate) fn written(&self) -> &Value {
+        &self.version["schema"]["openAPIV3Schema"]
+    }
+}
 
 /// The served versions of a definition.
 pub(super) fn kinds(definition: &Value) -> Vec<Kind> {
@@ -40,12 +63,7 @@ pub(super) fn kinds(definition: &Value) -> Vec<Kind> {
                 .flatten()
                 .filter_map(|it| Some(it["jsonPath"].as_str()?.trim_start_matches('.').to_owned()))
                 .collect(),
-            form: Form::Custom {
-                version: version.clone(),
-                schema: serde_json::from_value(version["schema"]["openAPIV3Schema"].clone())
-                    .ok()
-                    .map(Box::new),
-            },
+            form: Form::Custom(Defined { version: version.clone(), schema: OnceLock::new() }),
         })
         .collect()
 }

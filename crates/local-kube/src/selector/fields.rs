@@ -77,7 +77,7 @@ impl Fields {
 
 /// What is said of a field that a kind cannot be selected by, which depends on the kind.
 fn unsupported(kind: &Kind, path: &str) -> String {
-    let custom = matches!(kind.form, Form::Custom { .. });
+    let custom = matches!(kind.form, Form::Custom(_));
     match kind.resource.as_str() {
         "jobs.batch" => format!("field label {path:?} not supported for {}", kind.kind),
         "services" => format!("field label not supported: {path}"),

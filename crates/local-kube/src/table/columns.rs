@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{json_path, pods, since};
-use crate::kinds::{Form, Kind};
+use crate::kinds::{Defined, Form, Kind};
 
 pub(super) struct Column {
     name: String,
@@ -51,7 +51,7 @@ impl Column {
 
 pub(super) fn columns(kind: &Kind) -> Vec<Column> {
     let mut columns = vec![of("Name", |it| it["metadata"]["name"].clone())];
-    if let Form::Custom { version, .. } = &kind.form {
+    if let Form::Custom(Defined { version, .. }) = &kind.form {
         let own: Vec<Column> = version["additionalPrinterColumns"]
             .as_array()
             .into_iter()

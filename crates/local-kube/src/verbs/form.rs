@@ -19,7 +19,9 @@ pub(super) fn shape(request: &mut Request, object: Value) -> Result<Value> {
     let kind = request.kind.clone();
     let (mut shaped, unknown) = shaped(&kind, request.patching.as_ref(), object)?;
     // What webhooks make null stays so, and is refused.
-    if let Form::Custom { schema: Some(schema), .. } = &kind.form {
+    if let Form::Custom(defined) = &kind.form
+        && let Some(schema) = defined.schema()
+    {
         schema::drop_nulls(schema, &mut shaped);
     }
     let mut unknown = unknown.into_iter().map(|path| format!("unknown field {path:?}"));
@@ -45,7 +47,7 @@ pub(super) fn shaped(
 ) -> Result<(Value, Vec<String>)> {
     let mut unknown;
     match &kind.form {
-        Form::Custom { schema, .. } => {
+        Form::Custom(defined) => {
             let given = object["metadata"].take();
             let typed = serde_json::from_value::<ObjectMeta>(given.clone())
                 .and_then(serde_json::to_value)
@@ -57,7 +59,7 @@ pub(super) fn shaped(
             missing(&given, &typed, &mut "metadata".to_owned(), &mut unknown);
             object["metadata"] = typed;
             whole_numbers(&mut object);
-            if let Some(schema) = schema {
+            if let Some(schema) = defined.schema() {
                 unknown.extend(schema::prune(schema, &mut object));
                 schema::default(schema, &mut object);
             }
@@ -113,8 +115,9 @@ fn undecodable(kind: &Kind, patching: Option<&Patching>, why: &str) -> Box<Statu
 pub(super) fn problems(kind: &Kind, object: &Value, old: &Value) -> Vec<StatusCause> {
     let mut causes = metadata::problems(kind, object);
     causes.extend(match &kind.form {
-        Form::Custom { schema: Some(schema), .. } => schema::validate(schema, object),
-        Form::Custom { schema: None, .. } => Vec::new(),
+        Form::Custom(defined) => {
+            defined.schema().map(|it| schema::validate(it, object)).unwrap_or_default()
+        }
         Form::BuiltIn { .. } => built_in::validate(&kind.resource, object),
     });
     if causes.is_empty() && !old.is_null() {
@@ -135,8 +138,8 @@ pub(super) fn allows_rules(kind: &Kind, causes: &mut Vec<StatusCause>) -> bool {
     ];
     let blocked = causes.iter().any(|cause| BLOCKING.contains(&cause.reason.as_str()));
     if blocked
-        && let Form::Custom { schema: Some(schema), .. } = &kind.form
-        && schema::has_rules(schema)
+        && let Form::Custom(defined) = &kind.form
+        && defined.schema().is_some_and(schema::has_rules)
     {
         let why = "Invalid value: null: some validation rules were not checked because the object \
                    was invalid; correct the existing errors to complete validation";

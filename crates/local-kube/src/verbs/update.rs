@@ -126,7 +126,7 @@ async fn applied(kube: &LocalKube, request: &mut Request, body: &[u8]) -> Result
 
 /// Whether a client may replace an object without saying which version it knows.
 fn may_overwrite(kind: &Kind) -> bool {
-    let custom = matches!(kind.form, Form::Custom { .. });
+    let custom = matches!(kind.form, Form::Custom(_));
     !custom && ![CRDS, "leases.coordination.k8s.io"].contains(&kind.resource.as_str())
 }
 
@@ -134,7 +134,7 @@ fn may_overwrite(kind: &Kind) -> bool {
 fn patched(request: &mut Request, content_type: &str, old: &Value, body: &[u8]) -> Result<Value> {
     const OF_ALL: &str =
         "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
-    let custom = matches!(request.kind.form, Form::Custom { .. });
+    let custom = matches!(request.kind.form, Form::Custom(_));
     let mut new = old.clone();
     let mut strategic = None;
     match content_type {
@@ -270,7 +270,7 @@ fn check_kind(kind: &Kind, patching: &Patching, name: &str, new: &Value) -> Resu
     if given == kind.kind && version == kind.api_version() {
         return Ok(());
     }
-    if matches!(kind.form, Form::Custom { .. }) {
+    if matches!(kind.form, Form::Custom(_)) {
         return super::check_custom_kind(kind, name, given);
     }
     let why = format!("converting ({version}.{given}) to ({}): unknown conversion", kind.kind);
@@ -288,7 +288,7 @@ fn check_identity(kind: &Kind, name: &str, old: &Object, new: &Value, patches: b
         )));
     }
     let uid = old.value["metadata"]["uid"].as_str().unwrap_or_default();
-    if !["", uid].contains(&text("uid")) && (patches || matches!(kind.form, Form::Custom { .. })) {
+    if !["", uid].contains(&text("uid")) && (patches || matches!(kind.form, Form::Custom(_))) {
         let cause = cause::invalid("metadata.uid", &text("uid").into(), "field is immutable");
         // Two checks find it; that they say the same is told once.
         let mut refused = status::invalid(kind.by_kind(), name, vec![cause.clone()]);
