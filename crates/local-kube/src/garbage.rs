@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::{
     LocalKube,
+    jobs::TRACKING,
     kinds::Kind,
     store::{Change, Key, Object},
 };
@@ -147,6 +148,12 @@ impl Garbage {
                 .as_array()
                 .is_some_and(|it| it.iter().any(|one| one == finalizer))
         };
+        let counts = |owner: &Value| {
+            owner["kind"] == "Job" && !matches!(self.state_of(&node.1, owner), Owner::Gone)
+        };
+        if has(TRACKING) && !owners(&object.value).iter().any(counts) {
+            return self.drop_finalizer(node, &object, TRACKING).await;
+        }
         if deleting && has("orphan") {
             for dependent in self.dependents_of(metadata) {
                 self.disown(&dependent, &[text(&metadata["uid"])]).await?;

@@ -2,6 +2,7 @@
 
 mod pods;
 mod state;
+mod tracking;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,11 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use self::state::{Next, State};
+pub(crate) use self::tracking::FINALIZER as TRACKING;
+use self::{
+    state::{Next, State},
+    tracking::release,
+};
 use crate::{
     events::{Kind, Recorder, Source},
     watched::Watched,
@@ -26,10 +31,6 @@ const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// Which of the controllers that a Job may be managed by is this one.
 pub(crate) const JOB_CONTROLLER: &str = "kubernetes.io/job-controller";
-
-/// Marks Pods that a Job gave up, by suspension or for being too many, before they are deleted: they
-/// are not among its failed ones. Kubernetes takes its tracking finalizer off them.
-const RELEASED: &str = "local-kube/released-by-job";
 
 /// Controls Jobs until dropped.
 pub(crate) async fn run(client: Client) {
@@ -62,8 +63,19 @@ async fn reconcile(job: Arc<Watched<Job>>, control: Arc<Control>) -> kube::Resul
     let jobs: Api<Job> = Api::namespaced(control.client.clone(), &namespace);
     // What the watch told may be older than what this controller has written since.
     let Some(job) = jobs.get_opt(&job.name_any()).await? else { return Ok(Action::await_change()) };
+    if is_managed_by_another(&job) {
+        return Ok(Action::await_change());
+    }
     let uid = job.uid().unwrap_or_default();
-    if job.metadata.deletion_timestamp.is_some() || is_managed_by_another(&job) {
+    let pods: Api<Pod> = Api::namespaced(control.client.clone(), &namespace);
+    let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/controller-uid={uid}"));
+    let owned = pods.list(&of_job).await?.items;
+    if job.metadata.deletion_timestamp.is_some() || state::is_finished(&job) {
+        for pod in &owned {
+            release(&pods, pod).await?;
+        }
+    }
+    if job.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     if let Some(left) = state::time_to_live(&job) {
@@ -77,14 +89,14 @@ async fn reconcile(job: Arc<Watched<Job>>, control: Arc<Control>) -> kube::Resul
     if state::is_finished(&job) {
         return Ok(Action::await_change());
     }
-    let pods: Api<Pod> = Api::namespaced(control.client.clone(), &namespace);
-    let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/controller-uid={uid}"));
-    let owned = pods.list(&of_job).await?.items;
     let state = State::of(&job, &owned);
     let next = state.next(jiff::Timestamp::now());
     control.carry_out(&job, &pods, &state, &next).await?;
     // Its own writes to Pods change the counts; the Pods' changes bring it back for those.
     control.write_status(&jobs, &job, state.status(&next)).await?;
+    for pod in &state.counted {
+        release(&pods, pod).await?;
+    }
     for (kind, reason, message) in &next.events {
         control.recorder.say(&job.object_ref(&()), *kind, reason, *message);
     }
@@ -97,18 +109,14 @@ impl Control {
         job: &Job,
         pods: &Api<Pod>,
         state: &State<'_>,
-        next: &Next,
+        next: &Next<'_>,
     ) -> kube::Result<()> {
         let about = job.object_ref(&());
-        if next.release {
-            for name in &next.delete {
-                let mark = Patch::Merge(json!({"metadata": {"annotations": {RELEASED: "true"}}}));
-                let marked = pods.patch_metadata(name, &PatchParams::default(), &mark).await;
-                gone_is_fine(marked.map(drop))?;
+        for pod in next.delete.iter().chain(&state.given_up) {
+            if next.release {
+                release(pods, pod).await?;
             }
-        }
-        let released = state.released.iter().map(|it| it.name_any());
-        for name in next.delete.iter().cloned().chain(released) {
+            let name = pod.name_any();
             gone_is_fine(pods.delete(&name, &DeleteParams::default()).await.map(drop))?;
             self.recorder.say(
                 &about,

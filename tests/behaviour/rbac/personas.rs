@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::rbac::v1::ClusterRole;
-use kube::ResourceExt as _;
+use k8s_openapi::api::{core::v1::Pod, rbac::v1::ClusterRole};
+use kube::{ResourceExt as _, api::ListParams};
 use kubeflow_mcp_core::{Persona, Policy, ToolDef, ToolSet, testing::call_past_gate};
 use kubeflow_mcp_tests::{
     agent::Agent, cluster::Cluster, namespace::Namespace, runtimes, waiting::until,
@@ -101,10 +101,13 @@ async fn prepare(namespace: &Namespace) {
     let suspend = json!({"name": "idle", "action": "suspend", "confirmed": true});
     let suspended = namespace.call("update_training_job", suspend).await;
     assert_eq!(suspended["changed"], true, "{suspended}");
+    let of_idle = ListParams::default().labels("jobset.sigs.k8s.io/jobset-name=idle");
     until("the suspension", async || {
         let job = namespace.call("get_training_job", json!({"name": "idle"})).await;
-        let rest = job["phase"] == "Suspended" && job["groups"] == json!([]);
-        if rest { Ok(()) } else { Err(job.to_string()) }
+        // One that is still ending would have a log.
+        let pods = namespace.api::<Pod>().list(&of_idle).await.map_err(|it| it.to_string())?.items;
+        let rests = job["phase"] == "Suspended" && pods.is_empty();
+        if rests { Ok(()) } else { Err(job.to_string()) }
     })
     .await;
     let running = json!({"name": "runs", "target_statuses": ["Running"], "timeout_seconds": 300});

@@ -100,13 +100,12 @@ fn drop_empty(value: &mut Value) {
     }
 }
 
-/// What the API server's own admission and the Job controller write into each Pod, and the name by
-/// which JobSet's webhook repeats the priority: no matter of these controllers.
+/// What the API server's own admission writes into each Pod, and the name by which JobSet's webhook
+/// repeats the priority: no matter of these controllers.
 fn without_general_fields(pod: &mut Value) {
     let volume =
         |it: &Value| it["name"].as_str().is_some_and(|it| it.starts_with("kube-api-access"));
     let metadata = &mut pod["metadata"];
-    metadata.as_object_mut().unwrap().remove("finalizers");
     metadata["labels"].as_object_mut().unwrap().remove("jobset.sigs.k8s.io/priority");
     let spec = pod["spec"].as_object_mut().unwrap();
     for field in

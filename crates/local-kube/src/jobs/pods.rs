@@ -8,6 +8,8 @@ use k8s_openapi::api::{
 };
 use kube::{Resource, ResourceExt, api::ObjectMeta};
 
+use super::tracking::FINALIZER;
+
 pub(super) const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
 /// A new Pod, of an index if the Job counts by them.
@@ -15,6 +17,8 @@ pub(super) fn pod(job: &Job, index: Option<i32>) -> Pod {
     let template = job.spec.as_ref().map(|spec| spec.template.clone()).unwrap_or_default();
     let given = template.metadata.unwrap_or_default();
     let name = job.name_any();
+    let mut finalizers = given.finalizers.unwrap_or_default();
+    finalizers.push(FINALIZER.to_owned());
     let mut metadata = ObjectMeta {
         generate_name: Some(match index {
             Some(index) => format!("{name}-{index}-"),
@@ -23,7 +27,7 @@ pub(super) fn pod(job: &Job, index: Option<i32>) -> Pod {
         namespace: job.namespace(),
         labels: given.labels,
         annotations: given.annotations,
-        finalizers: given.finalizers,
+        finalizers: Some(finalizers),
         owner_references: job.controller_owner_ref(&()).map(|mut owner| {
             owner.block_owner_deletion = Some(true);
             vec![owner]

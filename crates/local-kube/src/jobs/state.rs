@@ -5,12 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
-    core::v1::Pod,
+    core::v1::{ContainerStatus, Pod},
 };
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{RELEASED, pods::INDEX};
+use super::{pods::INDEX, tracking::is_tracked};
 use crate::events::Kind;
 
 /// The wait before a failed Pod is replaced; it doubles with each failure.
@@ -21,12 +21,15 @@ pub(super) struct State<'j> {
     job: &'j Job,
     spec: &'j JobSpec,
     active: Vec<&'j Pod>,
-    /// Given up, and not deleted: the process was killed in between.
-    pub(super) released: Vec<&'j Pod>,
+    /// To be let go once the status that counts them is written.
+    pub(super) counted: Vec<&'j Pod>,
+    /// Let go, and not deleted: the process was killed in between.
+    pub(super) given_up: Vec<&'j Pod>,
     terminating: usize,
     ready: usize,
     succeeded: i32,
     failed: i32,
+    uncounted: Value,
     /// For Jobs that count by index.
     done: BTreeSet<i32>,
     last_failure: Option<Timestamp>,
@@ -36,9 +39,9 @@ pub(super) struct State<'j> {
 
 /// What is to be done, and what is to be said of it.
 #[derive(Default)]
-pub(super) struct Next {
+pub(super) struct Next<'j> {
     pub(super) create: Vec<Option<i32>>,
-    pub(super) delete: Vec<String>,
+    pub(super) delete: Vec<&'j Pod>,
     /// Whether those no longer count for the Job, however they end.
     pub(super) release: bool,
     pub(super) events: Vec<(Kind, &'static str, &'static str)>,
@@ -52,75 +55,91 @@ impl<'j> State<'j> {
     pub(super) fn of(job: &'j Job, pods: &'j [Pod]) -> Self {
         // The API server refuses Jobs without a spec.
         static NONE: std::sync::LazyLock<JobSpec> = std::sync::LazyLock::new(JobSpec::default);
+        let status = job.status.as_ref();
         let mut state = Self {
             job,
             spec: job.spec.as_ref().unwrap_or(&NONE),
             active: Vec::new(),
-            released: Vec::new(),
+            counted: Vec::new(),
+            given_up: Vec::new(),
             terminating: 0,
             ready: 0,
-            succeeded: 0,
-            failed: 0,
-            done: job
-                .status
-                .as_ref()
-                .map_or_else(BTreeSet::new, |it| indexes(it.completed_indexes.as_deref())),
+            succeeded: status.and_then(|it| it.succeeded).unwrap_or(0),
+            failed: status.and_then(|it| it.failed).unwrap_or(0),
+            uncounted: json!({}),
+            done: indexes(status.and_then(|it| it.completed_indexes.as_deref())),
             last_failure: None,
             restarts: 0,
         };
         for pod in pods {
             state.take(pod);
         }
-        // Pods that were counted once and are gone since still count.
-        let counted = job.status.as_ref();
-        state.failed = state.failed.max(counted.and_then(|it| it.failed).unwrap_or(0));
-        state.succeeded = match state.is_indexed() {
-            true => i32::try_from(state.done.len()).unwrap_or(i32::MAX),
-            false => state.succeeded.max(counted.and_then(|it| it.succeeded).unwrap_or(0)),
-        };
+        if state.is_indexed() {
+            state.succeeded = i32::try_from(state.done.len()).unwrap_or(i32::MAX);
+        }
         state
     }
 
     fn take(&mut self, pod: &'j Pod) {
         let status = pod.status.as_ref();
         let phase = status.and_then(|it| it.phase.as_deref()).unwrap_or_default();
-        let containers =
-            || status.and_then(|it| it.container_statuses.as_deref()).unwrap_or_default();
-        match phase {
-            _ if pod.annotations().contains_key(RELEASED) => {
+        let leaves = pod.metadata.deletion_timestamp.is_some();
+        if phase == "Failed" {
+            self.last_failure = self.last_failure.max(end(pod));
+        }
+        match (phase, is_tracked(pod)) {
+            ("Succeeded" | "Failed", false) => {}
+            (_, false) => {
                 self.terminating += 1;
-                if pod.metadata.deletion_timestamp.is_none() {
-                    self.released.push(pod);
-                }
+                self.given_up.extend((!leaves).then_some(pod));
             }
-            "Succeeded" => {
-                self.succeeded += 1;
+            ("Succeeded", true) if self.is_indexed() => {
+                self.counted.push(pod);
                 self.done.extend(index(pod));
             }
-            "Failed" => {
-                self.failed += 1;
-                let ends =
-                    containers().iter().filter_map(|it| it.state.as_ref()?.terminated.as_ref());
-                let end = ends.filter_map(|it| it.finished_at.as_ref()).map(|it| it.0).max();
-                let end = end.or(pod.metadata.creation_timestamp.as_ref().map(|it| it.0));
-                self.last_failure = self.last_failure.max(end);
+            ("Succeeded", true) => self.succeeded += self.count(pod, "succeeded"),
+            (_, true) if phase == "Failed" || leaves && self.fails_by_leaving(pod) => {
+                self.failed += self.count(pod, "failed");
+                self.terminating += usize::from(phase != "Failed");
             }
-            _ if pod.metadata.deletion_timestamp.is_some() => self.terminating += 1,
-            _ => {
+            (_, true) if leaves => self.terminating += 1,
+            (_, true) => {
                 self.active.push(pod);
                 let conditions = status.and_then(|it| it.conditions.as_deref()).unwrap_or_default();
                 self.ready += usize::from(
                     conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True"),
                 );
-                self.restarts += containers().iter().map(|it| it.restart_count).sum::<i32>();
+                self.restarts += containers(pod).iter().map(|it| it.restart_count).sum::<i32>();
             }
         }
     }
 
-    pub(super) fn next(&self, now: Timestamp) -> Next {
+    /// One more, unless the status counts the Pod already: its uid stands there until it is let go.
+    fn count(&mut self, pod: &'j Pod, outcome: &str) -> i32 {
+        let known = self.job.status.as_ref().and_then(|it| it.uncounted_terminated_pods.as_ref());
+        let known = json!(known);
+        let uid = json!(pod.uid());
+        let is_known = known[outcome].as_array().is_some_and(|it| it.contains(&uid));
+        self.counted.push(pod);
+        let uids = &mut self.uncounted[outcome];
+        if uids.is_null() {
+            *uids = json!([]);
+        }
+        uids.as_array_mut().into_iter().for_each(|it| it.push(uid.clone()));
+        i32::from(!is_known)
+    }
+
+    /// Whether a Pod that is being deleted counts as failed before it has ended.
+    fn fails_by_leaving(&self, pod: &Pod) -> bool {
+        let waits = self.spec.pod_replacement_policy.as_deref() == Some("Failed");
+        let runs = pod.spec.as_ref().is_some_and(|it| it.node_name.is_some());
+        !waits || !runs || self.holds("FailureTarget")
+    }
+
+    pub(super) fn next(&self, now: Timestamp) -> Next<'j> {
         let mut next = Next::default();
         if self.spec.suspend == Some(true) {
-            next.delete = self.active.iter().map(|it| it.name_any()).collect();
+            next.delete.clone_from(&self.active);
             next.release = true;
             if !self.holds("Suspended") {
                 next.conditions.push(("Suspended", "True", "JobSuspended", "Job suspended"));
@@ -133,7 +152,7 @@ impl<'j> State<'j> {
             next.events.push((Kind::Normal, "Resumed", "Job resumed"));
         }
         if let Some((reason, message)) = self.failure(now) {
-            next.delete = self.active.iter().map(|it| it.name_any()).collect();
+            next.delete.clone_from(&self.active);
             if !self.holds("FailureTarget") {
                 next.conditions.push(("FailureTarget", "True", reason, message));
             }
@@ -145,7 +164,7 @@ impl<'j> State<'j> {
         }
         if self.is_complete() {
             const REACHED: &str = "Reached expected number of succeeded pods";
-            next.delete = self.active.iter().map(|it| it.name_any()).collect();
+            next.delete.clone_from(&self.active);
             if !self.holds("SuccessCriteriaMet") {
                 next.conditions.push(("SuccessCriteriaMet", "True", "CompletionsReached", REACHED));
             }
@@ -161,7 +180,7 @@ impl<'j> State<'j> {
     }
 
     /// Makes as many Pods as are wanted at once, and ends those that are too many.
-    fn keep_parallel(&self, next: &mut Next, now: Timestamp) {
+    fn keep_parallel(&self, next: &mut Next<'j>, now: Timestamp) {
         let count = |number: i32| usize::try_from(number).unwrap_or(0);
         let parallelism = count(self.spec.parallelism.unwrap_or(1));
         let wanted = match self.spec.completions {
@@ -171,7 +190,7 @@ impl<'j> State<'j> {
             None => parallelism,
         };
         let extra = self.active.len().saturating_sub(wanted);
-        next.delete = self.active.iter().rev().take(extra).map(|it| it.name_any()).collect();
+        next.delete = self.active.iter().rev().take(extra).copied().collect();
         next.release = true;
         let missing = wanted.saturating_sub(self.active.len() + self.terminating);
         if missing == 0 {
@@ -241,7 +260,7 @@ impl<'j> State<'j> {
     }
 
     /// The status that says so. Pods that are to be made or ended are counted when they are.
-    pub(super) fn status(&self, next: &Next) -> Value {
+    pub(super) fn status(&self, next: &Next<'_>) -> Value {
         let now = crate::metadata::now();
         let old = serde_json::to_value(&self.job.status).unwrap_or_default();
         let mut conditions = old["conditions"].as_array().cloned().unwrap_or_default();
@@ -252,14 +271,11 @@ impl<'j> State<'j> {
                                    "lastProbeTime": now, "lastTransitionTime": now}));
         }
         let became = |kind: &str| next.conditions.iter().any(|it| it.0 == kind && it.1 == "True");
-        // Those that are ended because the Job has failed count as failed.
-        let ended = if became("FailureTarget") { next.delete.len() } else { 0 };
-        let failed = self.failed + i32::try_from(ended).unwrap_or(i32::MAX);
-        let mut status = json!({"terminating": self.terminating, "ready": self.ready, "uncountedTerminatedPods": {}});
+        let mut status = json!({"terminating": self.terminating, "ready": self.ready, "uncountedTerminatedPods": self.uncounted});
         for (field, count) in [
             ("active", i32::try_from(self.active.len()).unwrap_or(i32::MAX)),
             ("succeeded", self.succeeded),
-            ("failed", failed),
+            ("failed", self.failed),
         ] {
             if count > 0 {
                 status[field] = count.into();
@@ -306,6 +322,17 @@ fn holds(job: &Job, condition: &str) -> bool {
 
 fn until(at: Timestamp, now: Timestamp) -> Duration {
     at.duration_since(now).try_into().unwrap_or(Duration::ZERO)
+}
+
+fn containers(pod: &Pod) -> &[ContainerStatus] {
+    pod.status.as_ref().and_then(|it| it.container_statuses.as_deref()).unwrap_or_default()
+}
+
+/// When the last container of a Pod has ended.
+fn end(pod: &Pod) -> Option<Timestamp> {
+    let ends = containers(pod).iter().filter_map(|it| it.state.as_ref()?.terminated.as_ref());
+    let end = ends.filter_map(|it| it.finished_at.as_ref()).map(|it| it.0).max();
+    end.or(pod.metadata.creation_timestamp.as_ref().map(|it| it.0))
 }
 
 fn index(pod: &Pod) -> Option<i32> {

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy},
 };
 use serde_json::{Value, json};
 
@@ -107,14 +107,58 @@ async fn a_pod_that_was_given_up_goes_although_the_process_was_killed_before_its
     let client = running_client();
     create(&client, json!({})).await;
     let given_up = pods(&client, "Pending", 1).await.remove(0).name_any();
-    let mark = json!({"metadata": {"annotations": {"local-kube/released-by-job": "true"}}});
     let api: Api<Pod> = Api::default_namespaced(client.clone());
-    api.patch(&given_up, &PatchParams::default(), &Patch::Merge(mark)).await.unwrap();
+    let_go(&api, &given_up).await;
     eventually(async || {
         let pods = api.list(&ListParams::default()).await.unwrap().items;
         pods.len() == 1 && pods[0].name_any() != given_up
     })
     .await;
+}
+
+/// Takes the Job's finalizer off, as the Job controller does with what it has counted or given up.
+async fn let_go(pods: &Api<Pod>, name: &str) {
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    pods.patch(name, &PatchParams::default(), &free).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_is_counted_once_however_often_it_is_looked_at_and_stays_until_then() {
+    let client = running_client();
+    let spec = json!({"parallelism": 3, "completions": 3, "podReplacementPolicy": "Failed"});
+    let jobs = create(&client, spec).await;
+    let api: Api<Pod> = Api::default_namespaced(client.clone());
+    let all = pods(&client, "Pending", 3).await;
+    assert_eq!(all[0].finalizers(), ["batch.kubernetes.io/job-tracking"]);
+    end(&client, &all[0], "Succeeded").await;
+    let counted = async || {
+        let status = json(&jobs.get("j").await.unwrap().status);
+        status["succeeded"] == 1 && status["uncountedTerminatedPods"] == json!({})
+    };
+    eventually(counted).await;
+    assert_eq!(api.get(&all[0].name_any()).await.unwrap().finalizers(), [""; 0]);
+    // It goes, and another succeeds: they are two, not one.
+    api.delete(&all[0].name_any(), &DeleteParams::default()).await.unwrap();
+    for pod in &all[1..] {
+        end(&client, pod, "Succeeded").await;
+    }
+    assert_eq!(condition(&jobs, "Complete").await["succeeded"], 3);
+}
+
+#[tokio::test]
+async fn pods_go_with_their_job_although_nobody_has_counted_them() {
+    for policy in [PropagationPolicy::Background, PropagationPolicy::Foreground] {
+        let client = running_client();
+        let jobs = create(&client, json!({"parallelism": 2, "completions": 2})).await;
+        let both = pods(&client, "Pending", 2).await;
+        end(&client, &both[0], "Failed").await;
+        let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
+        jobs.delete("j", &params).await.unwrap();
+        eventually(async || jobs.get_opt("j").await.unwrap().is_none()).await;
+        let api: Api<Pod> = Api::default_namespaced(client);
+        let all = ListParams::default();
+        eventually(async || api.list(&all).await.unwrap().items.is_empty()).await;
+    }
 }
 
 /// Sets what the namespace may use at the most.
