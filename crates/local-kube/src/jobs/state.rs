@@ -156,7 +156,7 @@ impl<'j> State<'j> {
             if !self.holds("FailureTarget") {
                 next.conditions.push(("FailureTarget", "True", reason, message));
             }
-            if self.active.is_empty() && self.terminating == 0 {
+            if self.is_at_rest() {
                 next.conditions.push(("Failed", "True", reason, message));
                 next.events.push((Kind::Warning, reason, message));
             }
@@ -168,7 +168,7 @@ impl<'j> State<'j> {
             if !self.holds("SuccessCriteriaMet") {
                 next.conditions.push(("SuccessCriteriaMet", "True", "CompletionsReached", REACHED));
             }
-            if self.active.is_empty() && self.terminating == 0 {
+            if self.is_at_rest() {
                 next.conditions.push(("Complete", "True", "CompletionsReached", REACHED));
                 next.events.push((Kind::Normal, "Completed", "Job completed"));
             }
@@ -242,6 +242,11 @@ impl<'j> State<'j> {
         let doublings = u32::try_from(self.failed - 1).unwrap_or(0).min(6);
         let wait = (FIRST_BACKOFF << doublings).min(LONGEST_BACKOFF);
         self.last_failure?.checked_add(SignedDuration::from_secs(wait)).ok()
+    }
+
+    /// Whether all its Pods have ended, and are counted.
+    fn is_at_rest(&self) -> bool {
+        self.active.is_empty() && self.terminating == 0 && self.counted.is_empty()
     }
 
     fn is_complete(&self) -> bool {
