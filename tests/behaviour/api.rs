@@ -45,6 +45,7 @@ conversations! {
     not_found,
     partial_metadata,
     patches,
+    protection,
     quota,
     selectors,
     tables,

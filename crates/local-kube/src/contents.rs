@@ -1,4 +1,5 @@
-//! Empties namespaces and CustomResourceDefinitions that are being deleted, and lets them go.
+//! Lets go what is deleted: namespaces and CustomResourceDefinitions that it empties first, claims and
+//! volumes that nobody uses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use crate::{
     LocalKube,
     kinds::{CLEANUP, CRDS, Kind},
-    metadata,
+    metadata, protection,
     store::{Key, Lost, Object},
 };
 
@@ -53,7 +54,7 @@ async fn look(kube: &LocalKube, client: &Client) -> kube::Result<()> {
     for definition in kube.store().all(CRDS, None).into_iter().filter(|it| is_deleted(it)) {
         end_definition(kube, client, &definition).await?;
     }
-    Ok(())
+    protection::look(kube, client).await
 }
 
 async fn end_namespace(

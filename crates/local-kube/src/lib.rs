@@ -48,6 +48,8 @@ mod metadata;
 #[cfg(feature = "cluster")]
 mod openapi;
 #[cfg(feature = "cluster")]
+mod protection;
+#[cfg(feature = "cluster")]
 mod protobuf;
 #[cfg(feature = "cluster")]
 mod query;

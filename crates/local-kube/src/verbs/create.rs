@@ -9,7 +9,7 @@ use super::{Answer, Refused, Request, form, lost};
 use crate::{
     LocalKube, Operation, built_in,
     kinds::{CRDS, Kind},
-    metadata, quota, rbac,
+    metadata, protection, quota, rbac,
     status::{self, Result, cause},
     store::{Expect, Key, Lost, Object, View},
 };
@@ -144,11 +144,21 @@ fn first_state(kind: &Kind, object: &mut Value) {
         "pods" => object["status"] = json!({"phase": "Pending"}),
         "persistentvolumeclaims" | "persistentvolumes" => {
             object["status"] = json!({"phase": "Pending"});
+            protect(&kind.resource, &mut object["metadata"]);
         }
         CRDS => {
             object["status"] = crate::kinds::status_of_definition(object, &metadata::now());
         }
         _ => {}
+    }
+}
+
+fn protect(resource: &str, metadata: &mut Value) {
+    let Some(finalizer) = protection::finalizer(resource) else { return };
+    match metadata["finalizers"].as_array_mut() {
+        Some(others) if others.iter().any(|it| it == finalizer) => {}
+        Some(others) => others.push(finalizer.into()),
+        None => metadata["finalizers"] = json!([finalizer]),
     }
 }
 
