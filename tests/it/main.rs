@@ -5,6 +5,7 @@ mod arrows;
 mod bad_input;
 mod confirmation;
 mod contributing;
+mod estimates;
 mod generated;
 mod registry;
 mod requests;

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod capacity;
+pub mod estimates;
 pub mod events;
 pub mod jobs;
 #[cfg(feature = "local")]
@@ -28,6 +29,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
     guide: include_str!("guide.md"),
     tools: &[
         capacity::TOOLS,
+        estimates::TOOLS,
         runtimes::TOOLS,
         submission::TOOLS,
         jobs::TOOLS,

@@ -126,6 +126,7 @@ fn calls(tools: &[&'static ToolDef]) -> Vec<(&'static str, Value)> {
     let all = [
         ("health_check", json!({})),
         ("get_cluster_resources", json!({})),
+        ("estimate_resources", json!({"model": "7B", "runtime": "host"})),
         ("list_runtimes", json!({})),
         ("get_runtime", json!({"name": "host"})),
         ("list_training_jobs", json!({})),
