@@ -3,5 +3,8 @@
 
 mod kubectl;
 mod normal;
+mod python;
 mod sdk;
 mod session;
+mod shown;
+mod wishes;

@@ -109,7 +109,7 @@ async fn an_older_trainer_gets_the_fields_that_it_knows() {
 
     let agent = Agent::new(client.clone(), Policy::of(Persona::PlatformAdmin)).await;
     let placed = json!({"name": "placed", "namespace": name, "runtime": "older", "script": "print()",
-        "node_selector": {"example.com/zone": "a"}, "confirmed": true});
+        "options": {"node_selector": {"example.com/zone": "a"}}, "confirmed": true});
     let made = agent.call("run_custom_training", placed).await;
     assert_eq!(made["created"], true, "{made}");
     let job = objects(&client, &name, "TrainJob").get("placed").await.expect("the job");

@@ -2,8 +2,10 @@
 
 mod deletion;
 mod errors;
+mod fine_tuning;
 mod jobs;
 mod outcomes;
+mod repeating;
 mod volumes;
 
 use expect_test::expect;

@@ -9,6 +9,7 @@ use kube::{
     discovery::{Discovery, verbs},
 };
 use kubeflow_mcp_core::{Effect, Local, ToolSet};
+use kubeflow_mcp_tests::runtimes;
 use serde_json::{Value, json};
 
 use crate::{session::Session, tools};
@@ -17,6 +18,12 @@ use crate::{session::Session, tools};
 fn fixture(tool: &str) -> Value {
     match tool {
         "run_custom_training" => json!({"script": "print(1)\n", "name": "mnist"}),
+        "run_container_training" => json!({"image": "localhost/host-python", "name": "mnist"}),
+        "fine_tune" => json!({"model": "hf://meta-llama/Llama-3.2-1B-Instruct",
+            "dataset": "hf://tatsu-lab/alpaca", "name": "tuned"}),
+        "retry_training_job" => {
+            json!({"job": "idle", "name": "again", "changes": {"num_nodes": 2}})
+        }
         "update_training_job" => json!({"name": "idle", "action": "resume"}),
         "delete_training_job" => json!({"name": "idle"}),
         other => panic!("{other} writes: give it a call to confirm"),
@@ -60,6 +67,7 @@ async fn an_unconfirmed_call_changes_nothing_and_a_confirmed_one_does() {
     let sets = at_rest();
     for tool in tools().filter(|it| it.effect != Effect::Reads) {
         let session = Session::through(&sets, |client| client).await;
+        runtimes::add_torchtune(&session.kube(), "default", "localhost/host-python").await;
         let idle = json!({"script": "print(0)\n", "name": "idle", "confirmed": true});
         session.call("run_custom_training", idle).await;
         let suspend = json!({"name": "idle", "action": "suspend", "confirmed": true});

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::tools;
 
-const SUBMITTING: &[&str] = &["run_custom_training"];
+const SUBMITTING: &[&str] = &["fine_tune", "run_container_training", "run_custom_training"];
 
 /// What a client shows the model of one tool, in o200k tokens.
 fn tokens(tool: &ToolDef) -> usize {

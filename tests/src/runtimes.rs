@@ -41,6 +41,51 @@ pub async fn add_host(client: &Client, namespace: &str) {
     add(client, namespace, runtime).await;
 }
 
+/// A runtime of TorchTune in the shape in which Kubeflow ships it, for a small Llama. What fetches
+/// only tells what it would fetch; `image` is that of what trains, and two GPUs are its.
+pub async fn add_torchtune(client: &Client, namespace: &str, image: &str) {
+    const HOST: &str = "localhost/host-python";
+    let mounts = json!([{"name": "initializer", "mountPath": "/workspace"}]);
+    let step = |name: &str, ancestor: &str, container: Value| {
+        let pod = json!({"containers": [container], "volumes": [{"name": "initializer", "emptyDir": {}}]});
+        let labels = json!({"trainer.kubeflow.org/trainjob-ancestor-step": ancestor});
+        json!({"name": name, "template": {"metadata": {"labels": labels}, "spec": {"template": {"spec": pod}}}})
+    };
+    let fetches = |name: &str| {
+        let command = ["python", "-c", "import os; print(os.environ['STORAGE_URI'])"];
+        step(
+            name,
+            name,
+            json!({"name": name, "image": HOST, "command": command, "volumeMounts": mounts}),
+        )
+    };
+    let command = [
+        "tune",
+        "run",
+        "--rdzv_endpoint=localhost:29500",
+        "full_finetune_distributed",
+        "--config",
+        "llama3_2/1B_full",
+        "dataset=torchtune.datasets.instruct_dataset",
+        "output_dir=/workspace/output",
+        "tokenizer.path=/workspace/model/original/tokenizer.model",
+        "checkpointer.checkpoint_dir=/workspace/model",
+    ];
+    let mut trains = step(
+        "node",
+        "trainer",
+        json!({"name": "node", "image": image, "command": command,
+        "resources": {"limits": {"nvidia.com/gpu": 2}}, "volumeMounts": mounts}),
+    );
+    let complete = |name: &str| json!({"name": name, "status": "Complete"});
+    trains["dependsOn"] = json!([complete("dataset-initializer"), complete("model-initializer")]);
+    let jobs = [fetches("dataset-initializer"), fetches("model-initializer"), trains];
+    let labels = json!({"trainer.kubeflow.org/framework": "torchtune"});
+    let runtime = json!({"metadata": {"name": "torchtune-llama3.2-1b", "labels": labels},
+        "spec": {"mlPolicy": {"numNodes": 1, "torch": {}}, "template": {"spec": {"replicatedJobs": jobs}}}});
+    add(client, namespace, runtime).await;
+}
+
 /// Waits until the Trainer's webhook knows a runtime: it reads them from a watch of its own.
 async fn known(client: &Client, namespace: &str, runtime: &str) {
     let probe = json!({

@@ -3,9 +3,11 @@
 mod check;
 
 use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Error, Result, arguments::check::Check};
+use crate::{Error, Result, arguments::check::Check, schema};
 
 pub(crate) use self::check::shown;
 
@@ -23,9 +25,25 @@ pub struct Problem {
 /// Checks the arguments against the tool's own input schema, and leaves out every `null` that
 /// stands for an absent one.
 pub(crate) fn check(schema: &JsonObject, arguments: &mut JsonObject) -> Result<()> {
+    check_at("", schema, arguments)
+}
+
+/// Reads an argument whose fields the tool's own schema leaves open, where each would cost words: the
+/// type describes them, and they are checked as arguments are.
+pub fn read<T>(argument: &str, fields: &JsonObject) -> Result<T>
+where
+    T: DeserializeOwned + JsonSchema,
+{
+    let mut fields = fields.clone();
+    check_at(argument, &schema::of_fields::<T>(), &mut fields)?;
+    serde_json::from_value(fields.into())
+        .map_err(|error| Error::argument(argument, error.to_string()))
+}
+
+fn check_at(path: &str, schema: &JsonObject, arguments: &mut JsonObject) -> Result<()> {
     drop_nulls(schema, arguments);
     let mut check = Check::new(schema);
-    check.object(schema, arguments, "");
+    check.object(schema, arguments, path);
     let mut problems = check.problems;
     problems.truncate(PROBLEMS);
     if problems.is_empty() { Ok(()) } else { Err(Error::Arguments(problems)) }
@@ -131,6 +149,19 @@ mod tests {
             Err(error) => error.to_string(),
         };
         expected.assert_eq(&verdict);
+    }
+
+    #[test]
+    fn fields_of_an_argument_are_checked_as_arguments() {
+        let read = |fields: serde_json::Value| {
+            super::read::<Volume>("volume", fields.as_object().expect("an object"))
+                .map(|it| it.claim)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read(json!({"claim": "data", "mount_path": null})), Ok("data".to_owned()));
+        let wrong = read(json!({"clam": "data"})).expect_err("a misspelt field");
+        expect![[r#"argument "volume.claim" is required; argument "volume.clam" is not known (did you mean "claim"?)"#]]
+            .assert_eq(&wrong);
     }
 
     #[test]

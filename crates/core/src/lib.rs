@@ -39,7 +39,7 @@ mod toolset;
 
 pub use crate::{
     answer::Answer,
-    arguments::Problem,
+    arguments::{Problem, read as read_fields},
     caller::Caller,
     error::{Error, Result, signs},
     facts::{Facts, Namespace},

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rmcp::model::JsonObject;
-use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
 use crate::{Tool, confirmation};
@@ -33,9 +33,19 @@ pub(crate) fn of<T: Tool>() -> Arc<Schemas> {
     Arc::clone(schemas)
 }
 
+/// The schema of an argument that only its own type describes.
+pub(crate) fn of_fields<T: JsonSchema>() -> JsonObject {
+    let schema = settings().into_generator().into_root_schema_for::<T>();
+    let mut schema = object(&T::schema_name(), schema.to_value());
+    shorten(&mut schema, Contract::Input);
+    schema
+}
+
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true)
+}
+
 fn make<T: Tool>() -> Schemas {
-    let settings =
-        || SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let input = settings().into_generator().into_root_schema_for::<T>();
     let output = settings().for_serialize().into_generator().into_root_schema_for::<T::Output>();
     let mut input = object(T::NAME, input.to_value());

@@ -114,12 +114,22 @@ pub struct Metric {
 impl TrainJob {
     /// The job of that name; a name that no job can have is told apart from one that none has.
     pub async fn find(caller: &Caller, namespace: Option<&str>, name: &str) -> Result<Self> {
+        Self::find_as("name", caller, namespace, name).await
+    }
+
+    /// The same, where another argument than `name` says which.
+    pub async fn find_as(
+        argument: &str,
+        caller: &Caller,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> Result<Self> {
         let usual = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
         if name.is_empty() || name.len() > 63 || !name.chars().all(usual) {
             let problem = format!(
                 "is {name:?}, but a job's name has lower-case letters, digits and '-' only"
             );
-            return Err(Error::argument("name", problem));
+            return Err(Error::argument(argument, problem));
         }
         caller.api::<Self>(namespace).get(name).await.map_err(|error| match error {
             kube::Error::Api(status) if status.code == 404 => Error::NotFound {

@@ -14,13 +14,14 @@ pub mod steps;
 pub mod submission;
 #[cfg(all(test, feature = "local"))]
 mod testing;
+mod torchtune;
 pub mod waiting;
 
 use kubeflow_mcp_core::{Sign, ToolSet};
 
 /// What the tools conclude something from, of training jobs, of what is made for them, and of nodes.
 pub fn signs() -> Vec<Sign> {
-    [phase::SIGNS.as_slice(), &capacity::SIGNS, &[submission::UNKNOWN_PATCHES]].concat()
+    [phase::SIGNS.as_slice(), &capacity::SIGNS, &submission::SIGNS].concat()
 }
 
 pub const TOOL_SET: ToolSet = ToolSet {

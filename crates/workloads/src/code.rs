@@ -11,7 +11,7 @@ use kubeflow_mcp_core::{Error, Result};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-pub use crate::code::arguments::as_received;
+pub use crate::code::arguments::{as_received, unexpanded};
 use crate::code::{
     arguments::{as_command_line, as_variable},
     packages::{check_index_urls, check_packages},
@@ -26,6 +26,8 @@ const PIECE_BYTES: usize = 96 * 1024;
 pub const PACKAGES: &str = "KUBEFLOW_MCP_PACKAGES";
 /// What the launcher reads; nobody else may set it.
 const RESERVED: &str = "KUBEFLOW_MCP_";
+/// The variables that hold the code, numbered from 0.
+const PIECE: &str = "KUBEFLOW_MCP_CODE_";
 const LAUNCHER: &str = include_str!("code/launcher.sh");
 
 /// Python source, and what it is to be run with.
@@ -120,14 +122,46 @@ pub fn digest(source: &str) -> String {
     Sha256::digest(source).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The script that variables deliver, if they deliver one.
+pub fn delivered(env: &[EnvVar]) -> Option<String> {
+    let piece = |name: String| env.iter().find(|it| it.name == name)?.value.clone();
+    let pieces: Vec<String> = (0..).map_while(|number| piece(piece_name(number))).collect();
+    let code = BASE64_STANDARD.decode(pieces.concat()).ok().filter(|it| !it.is_empty())?;
+    String::from_utf8(code).ok()
+}
+
+/// The variables with another script in them.
+pub fn exchanged(mut env: Vec<EnvVar>, source: &str) -> Result<Vec<EnvVar>> {
+    check_syntax(source)?;
+    let is_piece = |it: &EnvVar| it.name.starts_with(PIECE);
+    let place = env.iter().position(is_piece).unwrap_or(env.len());
+    env.retain(|it| !is_piece(it));
+    env.splice(place..place, pieces(source));
+    Ok(env)
+}
+
+/// The variables with other values of some hyper-parameters, where they hold any.
+pub fn told(mut env: Vec<EnvVar>, arguments: &Map<String, Value>) -> Vec<EnvVar> {
+    for variable in env.iter_mut().filter(|it| it.name == arguments::VARIABLE) {
+        let held = variable.value.as_deref().and_then(|it| serde_json::from_str(it).ok());
+        let mut held: Map<String, Value> = held.unwrap_or_default();
+        held.extend(arguments.clone());
+        variable.value = as_variable(&held).and_then(|it| it.value);
+    }
+    env
+}
+
 fn pieces(source: &str) -> impl Iterator<Item = EnvVar> {
     let encoded = BASE64_STANDARD.encode(source);
     let pieces: Vec<String> = (0..encoded.len())
         .step_by(PIECE_BYTES)
         .map(|start| encoded[start..encoded.len().min(start + PIECE_BYTES)].to_owned())
         .collect();
-    let name = |number| format!("{RESERVED}CODE_{number}");
-    pieces.into_iter().enumerate().map(move |(number, piece)| variable(&name(number), &piece))
+    pieces.into_iter().enumerate().map(|(number, piece)| variable(&piece_name(number), &piece))
+}
+
+fn piece_name(number: usize) -> String {
+    format!("{PIECE}{number}")
 }
 
 /// pip reads its index from the environment by itself.

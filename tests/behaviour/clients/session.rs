@@ -38,7 +38,7 @@ pub(super) async fn replay(name: &str) {
 }
 
 /// The folder of the sessions and of what they run.
-fn clients() -> PathBuf {
+pub(super) fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 

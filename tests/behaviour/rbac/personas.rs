@@ -93,7 +93,9 @@ fn tools() -> impl Iterator<Item = &'static ToolDef> {
 
 /// A job that runs, and another that is suspended and so has no Pods.
 async fn prepare(namespace: &Namespace) {
-    runtimes::add_host(&namespace.cluster().admin(), namespace.name()).await;
+    let admin = namespace.cluster().admin();
+    runtimes::add_host(&admin, namespace.name()).await;
+    runtimes::add_torchtune(&admin, namespace.name(), "localhost/host-python").await;
     for name in ["runs", "idle"] {
         let started = namespace.call("run_custom_training", submission(name)).await;
         assert_eq!(started["created"], true, "{started}");
@@ -137,6 +139,17 @@ fn calls(tools: &[&'static ToolDef]) -> Vec<(&'static str, Value)> {
         // It watches until its time is over.
         ("wait_for_training", json!({"name": "runs", "timeout_seconds": 1})),
         ("run_custom_training", submission("mine")),
+        (
+            "fine_tune",
+            json!({"model": "hf://meta-llama/Llama-3.2-1B-Instruct", "name": "tuned",
+            "dataset": "hf://tatsu-lab/alpaca", "confirmed": true}),
+        ),
+        (
+            "run_container_training",
+            json!({"image": "localhost/host-python:1", "name": "contained",
+            "runtime": "host", "confirmed": true}),
+        ),
+        ("retry_training_job", json!({"job": "idle", "name": "again", "confirmed": true})),
         ("update_training_job", json!({"name": "idle", "action": "resume", "confirmed": true})),
         ("delete_training_job", json!({"name": "runs", "confirmed": true})),
     ];

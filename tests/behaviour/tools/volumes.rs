@@ -37,12 +37,15 @@ async fn a_job_reads_and_writes_a_volume_that_was_made_by_hand() {
     claims.create(&PostParams::default(), &claim).await.unwrap();
 
     let script = "import os\nhere = os.environ['HERE']\nprint(open(here + '/data').read())\n\
-                  open(here + '/model', 'w').write('trained')";
+                  open(os.environ['MODEL_OUTPUT'] + '/model', 'w').write('trained')";
     let job = json!({
         "name": "reader", "runtime": "once", "script": script, "confirmed": true,
         "env": {"HERE": "/volume"},
-        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
-        "volume_mounts": [{"name": "data", "mountPath": "/volume"}],
+        "options": {
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+            "volume_mounts": [{"name": "data", "mountPath": "/volume"}],
+        },
+        "output": "pvc://data/models/reader",
     });
     let started = namespace.call("run_custom_training", job).await;
     assert_eq!(started["created"], true, "{started}");
@@ -53,6 +56,8 @@ async fn a_job_reads_and_writes_a_volume_that_was_made_by_hand() {
         (&json!("Succeeded"), &json!("by hand")),
         "{ended}"
     );
+    let shown = namespace.call("get_training_job", json!({"name": "reader"})).await;
+    assert_eq!(shown["output"], "pvc://data/models/reader", "{shown}");
     let claim = claims.get("data").await.unwrap();
     assert_eq!(claim.status.unwrap().phase.as_deref(), Some("Bound"));
 
@@ -60,6 +65,7 @@ async fn a_job_reads_and_writes_a_volume_that_was_made_by_hand() {
     let deleted = json!({"name": "reader", "confirmed": true});
     let deleted = namespace.call("delete_training_job", deleted).await;
     assert_eq!(deleted["lost_volumes"], json!([]), "{deleted}");
-    assert_eq!(fs::read_to_string(folder.path().join("model")).unwrap(), "trained");
+    let model = folder.path().join("models/reader/model");
+    assert_eq!(fs::read_to_string(model).unwrap(), "trained");
     volumes.delete(namespace.name(), &DeleteParams::default()).await.unwrap();
 }

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::tables::{Resource, Table, Write};
 
+const NO_IMAGES: &str = "this cluster runs Pods as processes and cannot run the container image";
+
 /// A namespace of a cluster, to rehearse in.
 pub(super) struct Rehearsal<'a>(pub(super) &'a Namespace);
 
@@ -72,9 +74,11 @@ impl Rehearsal<'_> {
             }
             outcome["made"] = added(sent, &body);
         }
-        if !answer.warnings().is_empty() {
-            outcome["warnings"] =
-                answer.warnings().iter().map(|it| self.0.normalised(it)).collect();
+        // Of images that are none here, the local cluster warns before a node could.
+        let warnings = answer.warnings().into_iter().filter(|it| !it.contains(NO_IMAGES));
+        let warnings: Vec<String> = warnings.map(|it| self.0.normalised(&it)).collect();
+        if !warnings.is_empty() {
+            outcome["warnings"] = warnings.into();
         }
         outcome
     }

@@ -22,6 +22,9 @@ const SUPPORT: &str = "trainer.kubeflow.org/support";
 const ANCESTOR: &str = "trainer.kubeflow.org/trainjob-ancestor-step";
 /// The container that training happens in, also in the Job named `launcher`.
 const TRAINER: &str = "node";
+/// The Jobs, and their containers, that fetch what is trained and what it is trained with.
+pub const DATASET_INITIALIZER: &str = "dataset-initializer";
+pub const MODEL_INITIALIZER: &str = "model-initializer";
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -118,6 +121,18 @@ impl Runtime {
             .filter(trains)
             .map(|it| it.name.as_str())
             .collect()
+    }
+
+    /// The Jobs that fetch a model and a data set before anything trains.
+    pub fn initializers(&self) -> Vec<&str> {
+        let jobs = self.spec.template.spec.replicated_jobs.iter().map(|it| it.name.as_str());
+        jobs.filter(|it| [DATASET_INITIALIZER, MODEL_INITIALIZER].contains(it)).collect()
+    }
+
+    /// The volumes that are made for each job; a claim is called `<name>-<job>`.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        let policies = self.spec.template.spec.volume_claim_policies.iter();
+        policies.flat_map(|it| &it.templates).filter_map(|it| it.metadata.name.as_deref())
     }
 
     /// What each node may use, as far as the runtime says.

@@ -20,6 +20,7 @@ use crate::{
     events,
     phase::{Phase, QUEUE_LABEL, SdkStatus, Standing},
     steps::{self, Steps},
+    submission::OUTPUT,
 };
 
 const MESSAGE: usize = 500;
@@ -69,6 +70,9 @@ pub(super) struct Details {
     /// The Kueue queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<String>,
+    /// Where its model lands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
     created: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<String>,
@@ -172,6 +176,7 @@ impl Tool for GetTrainingJob {
                 .flat_map(|it| it.value.iter().flat_map(|it| it.lines()).map(str::to_owned))
                 .collect(),
             queue: job.labels().get(QUEUE_LABEL).cloned(),
+            output: job.annotations().get(OUTPUT).cloned(),
             created: job.creation_timestamp().map(|it| it.0.to_string()).unwrap_or_default(),
             started: started.map(|it| it.to_string()),
             ended: ended.map(|it| it.to_string()),

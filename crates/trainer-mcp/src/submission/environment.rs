@@ -7,6 +7,8 @@ use kubeflow_mcp_core::{Error, Result};
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::output::Output;
+
 /// Words of a variable's name that say what it holds.
 const SECRET_WORDS: [&str; 9] = [
     "TOKEN",
@@ -30,8 +32,20 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Numbers and booleans are written as JSON writes them.
-pub(super) fn variables(given: &Map<String, Value>) -> Result<Vec<EnvVar>> {
-    given.iter().map(|(name, value)| variable(name, value)).collect()
+pub(super) fn variables(argument: &str, given: &Map<String, Value>) -> Result<Vec<EnvVar>> {
+    given.iter().map(|(name, value)| variable(argument, name, value)).collect()
+}
+
+/// The variables, and the one that says where the model lands.
+pub(super) fn with_output(mut env: Vec<EnvVar>, output: Option<&Output>) -> Result<Vec<EnvVar>> {
+    let Some(output) = output else { return Ok(env) };
+    let variable = output.variable();
+    if env.iter().any(|it| it.name == variable.name) {
+        let problem = "is set by the argument output already";
+        return Err(Error::argument(format!("env.{}", variable.name), problem));
+    }
+    env.push(variable);
+    Ok(env)
 }
 
 /// Whether a text holds what looks like somebody's token.
@@ -39,8 +53,8 @@ pub(super) fn holds_token(text: &str) -> bool {
     TOKEN.is_match(text)
 }
 
-fn variable(name: &str, value: &Value) -> Result<EnvVar> {
-    let wrong = |problem: &str| Err(Error::argument(format!("env.{name}"), problem));
+fn variable(argument: &str, name: &str, value: &Value) -> Result<EnvVar> {
+    let wrong = |problem: &str| Err(Error::argument(format!("{argument}.{name}"), problem));
     let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     if !starts || !name.chars().all(|it| it.is_ascii_alphanumeric() || it == '_') {
         return wrong("must have a name of letters, digits and '_' that starts with no digit");
@@ -93,7 +107,7 @@ mod tests {
     use super::*;
 
     fn one(name: &str, value: Value) -> Result<EnvVar> {
-        variable(name, &value)
+        variable("env", name, &value)
     }
 
     #[test]

@@ -1,77 +1,107 @@
 //! Where and how the Pods of a job run, as patches of its runtime.
 
+use std::collections::BTreeSet;
+
 use kubeflow_mcp_core::{Error, Sign};
-use local_kube::{HOST_PYTHON, PYTHON_PACKAGES};
+use local_kube::PYTHON_PACKAGES;
 use serde_json::{Map, Value, json};
 
-use super::RunCustomTraining;
+use super::options::Options;
 
 /// Who owns the patch: others, such as Kueue, have their own.
 pub(super) const MANAGER: &str = "mcp.kubeflow.org/client";
 
-/// What is changed of each Pod that trains.
+/// What is changed of the Pods of a job.
 #[derive(Debug, Default)]
 pub(super) struct Placement {
-    spec: Map<String, Value>,
+    /// Of all of them.
+    shared: Map<String, Value>,
+    /// Of those that train: what their program reads and writes.
+    own: Map<String, Value>,
     annotations: Map<String, Value>,
 }
 
+/// The Jobs of a runtime, by what their Pods do.
+pub(super) struct Jobs<'a> {
+    pub(super) training: Vec<&'a str>,
+    /// Those that fetch what it trains with, where they must run on the same nodes.
+    pub(super) fetching: Vec<&'a str>,
+}
+
 impl Placement {
-    pub(super) fn of(asked: &RunCustomTraining, image: Option<&str>) -> Self {
-        let mut spec = Map::new();
-        let mut set = |field: &str, value: Value| {
-            let empty = match &value {
-                Value::Array(items) => items.is_empty(),
-                Value::Object(fields) => fields.is_empty(),
-                other => other.is_null(),
-            };
-            if !empty {
-                spec.insert(field.to_owned(), value);
-            }
-        };
-        set("serviceAccountName", json!(asked.service_account_name));
-        set("nodeSelector", json!(asked.node_selector));
-        set("tolerations", json!(asked.tolerations));
-        set("volumes", json!(asked.volumes));
+    /// `packages` are what a cluster of processes is to provide.
+    pub(super) fn of(options: &Options, packages: Option<&[String]>) -> Self {
         let secrets: Vec<Value> =
-            asked.image_pull_secrets.iter().map(|it| json!({"name": it})).collect();
-        set("imagePullSecrets", json!(secrets));
-        if !asked.volume_mounts.is_empty() {
-            set("containers", json!([{"name": "node", "volumeMounts": asked.volume_mounts}]));
+            options.image_pull_secrets.iter().map(|it| json!({"name": it})).collect();
+        let shared = [
+            ("serviceAccountName", json!(options.service_account_name)),
+            ("nodeSelector", json!(options.node_selector)),
+            ("affinity", json!(options.affinity)),
+            ("tolerations", json!(options.tolerations)),
+            ("imagePullSecrets", json!(secrets)),
+        ];
+        let mut own = vec![("volumes", json!(options.volumes))];
+        if !options.volume_mounts.is_empty() {
+            let mounts = &options.volume_mounts;
+            own.push(("containers", json!([{"name": "node", "volumeMounts": mounts}])));
         }
         let mut annotations = Map::new();
-        if !asked.packages.is_empty() || image == Some(HOST_PYTHON) {
-            let mut packages: Vec<&str> = asked.packages.iter().map(String::as_str).collect();
-            packages.sort_unstable();
-            packages.dedup();
-            annotations.insert(PYTHON_PACKAGES.to_owned(), packages.join("\n").into());
+        if let Some(packages) = packages {
+            let packages: BTreeSet<&str> = packages.iter().map(String::as_str).collect();
+            let packages = packages.into_iter().collect::<Vec<_>>().join("\n");
+            annotations.insert(PYTHON_PACKAGES.to_owned(), packages.into());
         }
-        Self { spec, annotations }
+        Self { shared: given(shared), own: given(own), annotations }
     }
 
     /// For `spec.runtimePatches`.
-    pub(super) fn runtime_patches(&self, jobs: &[&str]) -> Option<Value> {
-        if self.spec.is_empty() && self.annotations.is_empty() {
-            return None;
-        }
-        let mut pod = Map::new();
-        if !self.annotations.is_empty() {
-            pod.insert("metadata".to_owned(), json!({"annotations": self.annotations}));
-        }
-        if !self.spec.is_empty() {
-            pod.insert("spec".to_owned(), json!(self.spec));
-        }
-        let job = |name: &&str| json!({"name": name, "template": {"spec": {"template": pod}}});
-        let jobs: Vec<Value> = jobs.iter().map(job).collect();
-        let spec = json!({"template": {"spec": {"replicatedJobs": jobs}}});
-        Some(json!([{"manager": MANAGER, "trainingRuntimeSpec": spec}]))
+    pub(super) fn runtime_patches(&self, jobs: &Jobs<'_>) -> Option<Value> {
+        let patch = |names: &[&str], annotations: &Map<String, Value>, spec: Map<String, Value>| {
+            let mut pod = Map::new();
+            if !annotations.is_empty() {
+                pod.insert("metadata".to_owned(), json!({"annotations": annotations}));
+            }
+            if !spec.is_empty() {
+                pod.insert("spec".to_owned(), json!(spec));
+            }
+            let names = if pod.is_empty() { &[] } else { names };
+            let job = |name: &&str| json!({"name": name, "template": {"spec": {"template": pod}}});
+            names.iter().map(job).collect::<Vec<Value>>()
+        };
+        let mut patches = patch(&jobs.fetching, &Map::new(), self.shared.clone());
+        patches.extend(patch(&jobs.training, &self.annotations, self.of_training()));
+        let spec = json!({"template": {"spec": {"replicatedJobs": patches}}});
+        (!patches.is_empty()).then(|| json!([{"manager": MANAGER, "trainingRuntimeSpec": spec}]))
     }
 
     /// For `spec.podTemplateOverrides`, which came before and knew no annotations.
-    pub(super) fn pod_template_overrides(&self, jobs: &[&str]) -> Option<Value> {
-        let jobs: Vec<Value> = jobs.iter().map(|name| json!({"name": name})).collect();
-        (!self.spec.is_empty()).then(|| json!([{"targetJobs": jobs, "spec": self.spec}]))
+    pub(super) fn pod_template_overrides(&self, jobs: &Jobs<'_>) -> Option<Value> {
+        let overrides =
+            [(&jobs.fetching, self.shared.clone()), (&jobs.training, self.of_training())];
+        let overrides =
+            overrides.into_iter().filter(|(jobs, spec)| !jobs.is_empty() && !spec.is_empty());
+        let overrides = overrides.map(|(jobs, spec)| {
+            let jobs: Vec<Value> = jobs.iter().map(|name| json!({"name": name})).collect();
+            json!({"targetJobs": jobs, "spec": spec})
+        });
+        let overrides: Vec<Value> = overrides.collect();
+        (!overrides.is_empty()).then(|| json!(overrides))
     }
+
+    fn of_training(&self) -> Map<String, Value> {
+        self.shared.clone().into_iter().chain(self.own.clone()).collect()
+    }
+}
+
+/// The fields that say something.
+fn given(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String, Value> {
+    let says = |value: &Value| match value {
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        other => !other.is_null(),
+    };
+    let fields = fields.into_iter().filter(|(_, value)| says(value));
+    fields.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// What an API server says that does not know `runtimePatches`.
@@ -99,5 +129,22 @@ mod tests {
         let other = r#"strict decoding error: unknown field "spec.runtimePatches[0].nodes""#;
         assert!(!is_unknown(&error(400, other)));
         assert!(!is_unknown(&error(422, strict)));
+    }
+
+    #[test]
+    fn what_fetches_runs_where_training_does_and_mounts_nothing() {
+        let options =
+            json!({"node_selector": {"zone": "a"}, "volumes": [{"name": "v", "emptyDir": {}}]});
+        let options = Options::read(options.as_object().unwrap()).unwrap();
+        let placement = Placement::of(&options, None);
+        let jobs = Jobs { training: vec!["node"], fetching: vec!["model-initializer"] };
+        let patches = placement.runtime_patches(&jobs).unwrap();
+        let jobs = &patches[0]["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"];
+        let pod = |number: usize| jobs[number]["template"]["spec"]["template"]["spec"].clone();
+        assert_eq!(pod(0), json!({"nodeSelector": {"zone": "a"}}));
+        assert_eq!(
+            pod(1),
+            json!({"nodeSelector": {"zone": "a"}, "volumes": [{"name": "v", "emptyDir": {}}]})
+        );
     }
 }

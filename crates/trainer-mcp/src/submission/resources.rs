@@ -22,24 +22,8 @@ pub(super) fn asked(
     gpus: Option<u32>,
     runtime: &Runtime,
 ) -> Result<BTreeMap<String, String>> {
+    let mut asked = named("resources_per_node", given, runtime)?;
     let device = runtime.device().map_or(GPU, |(name, _)| name);
-    let mut asked = BTreeMap::new();
-    for (name, value) in given {
-        let argument = format!("resources_per_node.{name}");
-        let quantity = match value {
-            Value::Number(number) => number.to_string(),
-            Value::String(text) => text.trim().to_owned(),
-            other => other.to_string(),
-        };
-        if !QUANTITY.is_match(&quantity) {
-            let problem =
-                format!("must be a quantity such as 2, \"500m\" or \"4Gi\", and is {quantity:?}");
-            return Err(Error::argument(argument, problem));
-        }
-        if asked.insert(resource(name, device), quantity).is_some() {
-            return Err(Error::argument(argument, "names a resource that another key names too"));
-        }
-    }
     if let Some(gpus) = gpus {
         match asked.iter().find(|(name, _)| is_device(name)) {
             Some((name, count)) if *count != gpus.to_string() => {
@@ -55,7 +39,50 @@ pub(super) fn asked(
             }
         }
     }
+    Ok(counted(asked, runtime))
+}
+
+/// What an argument asks for, by the resources' full names.
+pub(super) fn named(
+    argument: &str,
+    given: &Map<String, Value>,
+    runtime: &Runtime,
+) -> Result<BTreeMap<String, String>> {
+    let device = runtime.device().map_or(GPU, |(name, _)| name);
+    let mut asked = BTreeMap::new();
+    for (name, value) in given {
+        let argument = format!("{argument}.{name}");
+        let quantity = match value {
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.trim().to_owned(),
+            other => other.to_string(),
+        };
+        if !QUANTITY.is_match(&quantity) {
+            let problem =
+                format!("must be a quantity such as 2, \"500m\" or \"4Gi\", and is {quantity:?}");
+            return Err(Error::argument(argument, problem));
+        }
+        if asked.insert(resource(name, device), quantity).is_some() {
+            return Err(Error::argument(argument, "names a resource that another key names too"));
+        }
+    }
     Ok(asked)
+}
+
+/// The Trainer counts devices in what the job asks for, if it asks for anything: a job that only
+/// wants more memory than its runtime would be started for no device.
+pub(super) fn counted(
+    mut asked: BTreeMap<String, String>,
+    runtime: &Runtime,
+) -> BTreeMap<String, String> {
+    if let Some((name, count)) = runtime.device()
+        && !asked.is_empty()
+        && runtime.spec.ml_policy.torch.is_some()
+        && !asked.keys().any(|it| is_device(it))
+    {
+        asked.insert(name.to_owned(), count.to_owned());
+    }
+    asked
 }
 
 /// What each node gets: the runtime's, where the job asks for nothing else.

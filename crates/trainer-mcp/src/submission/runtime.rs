@@ -18,12 +18,28 @@ pub(super) struct Chosen {
     pub(super) why: Option<String>,
 }
 
-pub(super) fn choose(catalogue: &Catalogue, named: Option<&str>) -> Result<Chosen> {
-    let (entry, why) = match named {
-        Some(name) => (catalogue.find(name).ok_or_else(|| catalogue.unknown(name))?, None),
-        None => {
+/// What a job brings.
+#[derive(Clone, Copy)]
+pub(super) enum Takes<'a> {
+    /// A program, as a script or in an image.
+    Scripts,
+    /// A model to train, for the runtime's own program of this framework.
+    Model { framework: &'a str, model: &'a str },
+}
+
+pub(super) fn choose(
+    catalogue: &Catalogue,
+    named: Option<&str>,
+    takes: Takes<'_>,
+) -> Result<Chosen> {
+    let (entry, why) = match (named, takes) {
+        (Some(name), _) => (catalogue.find(name).ok_or_else(|| catalogue.unknown(name))?, None),
+        (None, Takes::Scripts) => {
             let (entry, why) = default(catalogue)?;
             (entry, Some(why))
+        }
+        (None, Takes::Model { framework, model }) => {
+            (of_model(catalogue, framework, model)?, Some("it is named after the model".to_owned()))
         }
     };
     let name = &entry.name;
@@ -33,8 +49,19 @@ pub(super) fn choose(catalogue: &Catalogue, named: Option<&str>) -> Result<Chose
         Ok(runtime) => runtime.clone(),
         Err(problem) => return unusable(&format!("cannot be read: {problem}")),
     };
-    if runtime.is_builtin() {
-        return unusable("runs a training program of its own, and no script");
+    match takes {
+        Takes::Scripts if runtime.is_builtin() => {
+            return unusable("runs a training program of its own, and no script");
+        }
+        Takes::Model { framework, .. } if runtime.framework() != Some(framework) => {
+            let others: Vec<&str> =
+                of_framework(catalogue, framework).map(|it| it.name.as_str()).collect();
+            let others = if others.is_empty() { "none".to_owned() } else { others.join(", ") };
+            return unusable(&format!(
+                "brings no training program of {framework}; there is {others}"
+            ));
+        }
+        _ => {}
     }
     if runtime.trainer().is_none() {
         return unusable("has no container \"node\", in which the script would run");
@@ -71,6 +98,42 @@ fn default(catalogue: &Catalogue) -> Result<(&Entry, String)> {
     }
     let names: Vec<&str> = found.iter().take(20).map(|it| it.name.as_str()).collect();
     Err(Error::argument("runtime", format!("must be one of {}", names.join(", "))))
+}
+
+/// The one whose name is part of the model's: `torchtune-llama3.2-1b` for `Llama-3.2-1B-Instruct`.
+fn of_model<'a>(catalogue: &'a Catalogue, framework: &str, model: &str) -> Result<&'a Entry> {
+    let found: Vec<&Entry> = of_framework(catalogue, framework).collect();
+    if found.is_empty() {
+        return Err(Error::conflict(
+            format!("there is no runtime of {framework} here, which would fine-tune"),
+            "have its runtimes installed, or bring your own program with run_custom_training",
+        ));
+    }
+    let fitting: Vec<&Entry> =
+        found.iter().copied().filter(|it| is_named_after(&it.name, framework, model)).collect();
+    if let [only] = fitting[..] {
+        return Ok(only);
+    }
+    let names: Vec<&str> = found.iter().take(20).map(|it| it.name.as_str()).collect();
+    let problem = format!("must be given, as none is named after {model:?}: {}", names.join(", "));
+    Err(Error::argument("runtime", problem))
+}
+
+/// Whether a runtime, as far as its name tells, is made for a model.
+pub(super) fn is_named_after(runtime: &str, framework: &str, model: &str) -> bool {
+    let plain = |text: &str| -> String {
+        text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
+    };
+    let runtime = plain(runtime.strip_prefix(framework).unwrap_or(runtime));
+    !runtime.is_empty() && plain(model).contains(&runtime)
+}
+
+fn of_framework<'a>(catalogue: &'a Catalogue, framework: &str) -> impl Iterator<Item = &'a Entry> {
+    let fits = move |it: &&Entry| {
+        let of = |it: &Runtime| it.framework() == Some(framework) && it.trainer().is_some();
+        it.runtime.as_ref().is_ok_and(of)
+    };
+    catalogue.entries.iter().filter(fits)
 }
 
 /// What starts code in this runtime.

@@ -3,9 +3,9 @@
 use expect_test::expect;
 use kube::Api;
 use kubeflow_mcp_core::testing::Cluster;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::*;
+use super::custom::RunCustomTraining;
 use crate::{TOOL_SET, api::TrainJob};
 
 async fn cluster() -> Cluster {
@@ -91,7 +91,8 @@ async fn a_confirmed_call_without_a_name_makes_nothing() {
 #[tokio::test]
 async fn what_admission_refuses_is_refused_in_the_preview() {
     let cluster = cluster().await;
-    let patched = json!({"script": "1", "name": "a", "volume_mounts": [{"nam": "data"}]});
+    let patched =
+        json!({"script": "1", "name": "a", "options": {"volume_mounts": [{"nam": "data"}]}});
     let refused = run(&cluster, patched).await;
     expect![[r#"
         {
@@ -99,8 +100,11 @@ async fn what_admission_refuses_is_refused_in_the_preview() {
           "hint": "change what the message names",
           "message": "TrainJob in version \"v1alpha1\" cannot be handled as a TrainJob: strict decoding error: unknown field \"spec.runtimePatches[0].trainingRuntimeSpec.template.spec.replicatedJobs[0].template.spec.template.spec.containers[0].volumeMounts[0].nam\""
         }"#]].assert_eq(&serde_json::to_string_pretty(&refused).unwrap());
-    let unlabelled =
-        run(&cluster, json!({"script": "1", "name": "a", "labels": {"no label": "x"}})).await;
+    let unlabelled = run(
+        &cluster,
+        json!({"script": "1", "name": "a", "options": {"labels": {"no label": "x"}}}),
+    )
+    .await;
     assert_eq!(unlabelled["code"], "invalid", "{unlabelled}");
 }
 

@@ -2,34 +2,58 @@
 
 use std::collections::BTreeMap;
 
-use kubeflow_mcp_core::Result;
-use serde_json::{Value, json};
-use workloads::{
-    code::{Code, Delivery, Start},
-    creation::REQUEST_DIGEST,
-};
+use k8s_openapi::api::core::v1::EnvVar;
+use kubeflow_mcp_core::{Error, Result};
+use local_kube::HOST_PYTHON;
+use serde_json::{Map, Value, json};
+use workloads::creation::REQUEST_DIGEST;
 
 use super::{
-    RunCustomTraining, environment, names,
-    placement::Placement,
+    names,
+    options::Options,
+    output::{OUTPUT, Output},
+    placement::{Jobs, Placement},
     resources,
-    runtime::{self, Chosen},
+    runtime::Chosen,
 };
-use crate::api::{GROUP, runtime::Runtime};
+use crate::api::GROUP;
 
-/// Everything about a job but its name, checked.
-pub(super) struct Plan<'a> {
-    asked: &'a RunCustomTraining,
-    chosen: &'a Chosen,
-    pub(super) delivery: Delivery,
-    pub(super) start: Start,
+/// What a tool puts into the container that trains, and before it.
+#[derive(Default)]
+pub(super) struct Program {
+    pub(super) image: Option<String>,
+    pub(super) command: Vec<String>,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<EnvVar>,
+    /// What a cluster of processes is to provide of Python, where the program is Python.
+    pub(super) packages: Option<Vec<String>>,
+    pub(super) initializer: Option<Value>,
+}
+
+/// How much a job is asked to have.
+#[derive(Default)]
+pub(super) struct Size<'a> {
+    pub(super) nodes: Option<i32>,
+    pub(super) gpus: Option<u32>,
+    pub(super) resources: Option<&'a Map<String, Value>>,
+}
+
+/// Everything about a job, checked.
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) chosen: Chosen,
+    pub(super) program: Program,
+    pub(super) options: Options,
+    /// Where its model lands, as others name it.
+    pub(super) output: Option<String>,
     pub(super) nodes: i32,
+    asked_nodes: Option<i32>,
     /// What the job asks for on top of its runtime.
-    own_resources: BTreeMap<String, String>,
+    pub(super) own_resources: BTreeMap<String, String>,
     /// What each node gets in all.
     pub(super) resources: BTreeMap<String, String>,
-    processes: Option<i32>,
-    placement: Placement,
+    /// How many processes each node starts, where the Trainer would count wrongly.
+    pub(super) processes: Option<i32>,
 }
 
 /// How a TrainJob says where its Pods run.
@@ -41,78 +65,109 @@ pub(super) enum Generation {
     Overrides,
 }
 
-impl<'a> Plan<'a> {
-    pub(super) fn of(asked: &'a RunCustomTraining, name: &str, chosen: &'a Chosen) -> Result<Self> {
+impl Plan {
+    pub(super) fn of(
+        name: &str,
+        chosen: Chosen,
+        size: &Size<'_>,
+        options: Options,
+        program: Program,
+    ) -> Result<Self> {
         let runtime = &chosen.runtime;
-        let nodes = asked.num_nodes.unwrap_or_else(|| runtime.nodes());
+        let nodes = size.nodes.unwrap_or_else(|| runtime.nodes());
         let jobs = &runtime.spec.template.spec.replicated_jobs;
         names::check(name, &jobs.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), nodes)?;
-        let start = runtime::start(runtime);
-        let code = Code {
-            source: &asked.script,
-            start,
-            func_args: &asked.func_args,
-            packages: &asked.packages,
-            pip_index_urls: &asked.pip_index_urls,
-            env: environment::variables(&asked.env)?,
-        };
         let own_resources =
-            resources::asked(&asked.resources_per_node, asked.gpu_per_node, runtime)?;
+            resources::asked(size.resources.unwrap_or(&Map::new()), size.gpus, runtime)?;
         let resources = resources::merged(&own_resources, runtime);
         Ok(Self {
-            delivery: code.deliver()?,
+            name: name.to_owned(),
             processes: resources::uncounted_devices(&resources)
-                .filter(|_| start == Start::Torchrun),
-            placement: Placement::of(asked, image(asked, runtime)),
-            asked,
-            chosen,
-            start,
+                .filter(|_| runtime.spec.ml_policy.torch.is_some()),
+            program,
+            options,
+            output: None,
             nodes,
+            asked_nodes: size.nodes,
             own_resources,
             resources,
+            chosen,
         })
     }
 
-    pub(super) fn image(&self) -> Option<String> {
-        image(self.asked, &self.chosen.runtime).map(str::to_owned)
+    /// Has the model land there: `at` is where a program writes that reads no variable.
+    pub(super) fn land(mut self, output: Option<&Output>, at: Option<&str>) -> Result<Self> {
+        let Some(output) = output else { return Ok(self) };
+        if matches!(output, Output::Folder(_)) && self.image() != Some(HOST_PYTHON) {
+            let problem = "a folder that only Pods of a local cluster see: give pvc://CLAIM/PATH or s3://BUCKET/PATH";
+            return Err(Error::value("output", output.address(), problem));
+        }
+        if let Some((volume, mount)) = output.volume(at) {
+            self.options.volumes.push(volume);
+            self.options.volume_mounts.push(mount);
+        }
+        self.output = Some(output.address());
+        Ok(self)
     }
 
-    pub(super) fn train_job(&self, name: &str, generation: Generation) -> Value {
-        let jobs = self.chosen.runtime.trainer_jobs();
+    pub(super) fn image(&self) -> Option<&str> {
+        self.program.image.as_deref().or(self.chosen.runtime.image())
+    }
+
+    pub(super) fn train_job(&self, generation: Generation) -> Value {
+        let runtime = &self.chosen.runtime;
+        let fetching =
+            if self.program.initializer.is_some() { runtime.initializers() } else { vec![] };
+        let jobs = Jobs { training: runtime.trainer_jobs(), fetching };
+        let packages = self.program.packages.as_deref();
+        // Only there is it read, or where packages are asked for.
+        let packages = packages.filter(|it| !it.is_empty() || self.image() == Some(HOST_PYTHON));
+        let placement = Placement::of(&self.options, packages);
         let (field, patches) = match generation {
-            Generation::Patches => ("runtimePatches", self.placement.runtime_patches(&jobs)),
+            Generation::Patches => ("runtimePatches", placement.runtime_patches(&jobs)),
             Generation::Overrides => {
-                ("podTemplateOverrides", self.placement.pod_template_overrides(&jobs))
+                ("podTemplateOverrides", placement.pod_template_overrides(&jobs))
             }
         };
         let mut spec = json!({"runtimeRef": self.chosen.reference, "trainer": self.trainer()});
+        if let Some(initializer) = &self.program.initializer {
+            spec["initializer"] = initializer.clone();
+        }
         if let Some(patches) = patches {
             spec[field] = patches;
         }
-        let mut labels = self.asked.labels.clone();
+        if let Some(seconds) = self.options.time_limit_seconds {
+            spec["activeDeadlineSeconds"] = json!(seconds);
+        }
+        let mut labels = self.options.labels.clone();
         labels
             .entry("app.kubernetes.io/managed-by".to_owned())
             .or_insert("kubeflow-mcp".to_owned());
+        let mut annotations = self.options.annotations.clone();
+        annotations.extend(self.output.clone().map(|it| (OUTPUT.to_owned(), it)));
         json!({
             "apiVersion": format!("{GROUP}/v1alpha1"),
             "kind": "TrainJob",
-            "metadata": {"name": name, "labels": labels, "annotations": self.asked.annotations},
+            "metadata": {"name": self.name, "labels": labels, "annotations": annotations},
             "spec": spec,
         })
     }
 
     fn trainer(&self) -> Value {
-        let mut trainer = json!({
-            "command": self.delivery.command,
-            "env": self.delivery.env,
-        });
-        if !self.delivery.args.is_empty() {
-            trainer["args"] = json!(self.delivery.args);
+        let Program { image, command, args, env, .. } = &self.program;
+        let mut trainer = json!({});
+        for (field, words) in [("command", command), ("args", args)] {
+            if !words.is_empty() {
+                trainer[field] = json!(words);
+            }
         }
-        if let Some(nodes) = self.asked.num_nodes {
+        if !env.is_empty() {
+            trainer["env"] = json!(env);
+        }
+        if let Some(nodes) = self.asked_nodes {
             trainer["numNodes"] = json!(nodes);
         }
-        if let Some(image) = &self.asked.image {
+        if let Some(image) = image {
             trainer["image"] = json!(image);
         }
         if let Some(processes) = self.processes {
@@ -125,44 +180,18 @@ impl<'a> Plan<'a> {
         trainer
     }
 
-    /// How many processes each node starts, and why.
-    pub(super) fn processes(&self) -> String {
-        let devices = self.resources.iter().find(|(name, _)| name.to_lowercase().contains("gpu"));
-        match (self.start, self.processes, devices) {
-            (Start::Python, ..) => "1".to_owned(),
-            (Start::Mpirun, ..) => "one a slot of the host file".to_owned(),
-            (Start::Torchrun, Some(count), _) => format!("{count}, one a device"),
-            (Start::Torchrun, None, Some((name, count))) if count != "0" => {
-                format!("{count}, one a {name}")
-            }
-            (Start::Torchrun, None, _) => match self.resources.get("cpu") {
-                Some(cpus) => format!("{cpus} rounded up, one a CPU, since no GPU is asked for"),
-                None => "1, since neither a GPU nor CPUs are asked for".to_owned(),
-            },
-        }
-    }
-
     /// What is allowed, but should be known before the job starts.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.chosen.runtime.is_deprecated() {
             warnings.push(format!("runtime {:?} is deprecated", self.chosen.reference.name));
         }
-        if environment::holds_token(&self.asked.script) {
-            let advice = "everyone who may read the job can read it; give it in env from a Secret";
-            warnings.push(format!("the script holds what looks like a token: {advice}"));
-        }
-        let image = self.image();
-        if self.asked.image.is_some() && image.as_deref().is_some_and(|it| !is_pinned(it)) {
+        if self.program.image.as_deref().is_some_and(|it| !is_pinned(it)) {
             warnings
                 .push("the image has no tag or digest, so it may change between nodes".to_owned());
         }
         warnings
     }
-}
-
-fn image<'a>(asked: &'a RunCustomTraining, runtime: &'a Runtime) -> Option<&'a str> {
-    asked.image.as_deref().or(runtime.image())
 }
 
 /// Whether a tag or digest says which version of an image is meant. A registry's port is no tag.

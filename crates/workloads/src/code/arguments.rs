@@ -5,7 +5,7 @@ use kubeflow_mcp_core::{Error, Result};
 use serde_json::{Map, Value};
 
 /// The variable that holds all arguments as one JSON object.
-const VARIABLE: &str = "FUNC_ARGS";
+pub(super) const VARIABLE: &str = "FUNC_ARGS";
 /// Far below what one variable may hold.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -18,7 +18,7 @@ pub(super) fn as_command_line(arguments: &Map<String, Value>) -> Result<Vec<Stri
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        Ok(unexpanded(format!("--{name}={text}")))
+        Ok(unexpanded(&format!("--{name}={text}")))
     });
     let line = line.collect::<Result<Vec<String>>>()?;
     let bytes: usize = line.iter().map(String::len).sum();
@@ -57,11 +57,11 @@ fn check(name: &str, value: &Value) -> Result<(), String> {
 }
 
 /// Kubernetes replaces `$(NAME)` in arguments and reads `$$` as `$`.
-fn unexpanded(argument: String) -> String {
+pub fn unexpanded(argument: &str) -> String {
     if argument.contains("$(") || argument.contains("$$") {
         return argument.replace('$', "$$");
     }
-    argument
+    argument.to_owned()
 }
 
 /// An argument as the program gets it, after Kubernetes has read it.

@@ -28,6 +28,7 @@ if [ -n "${KUBEFLOW_MCP_PACKAGES:-}" ]; then
     fail "Failed to install Python packages: $packages" 1
   fi
 fi
+case "${MODEL_OUTPUT:-}" in /*) mkdir -p "$MODEL_OUTPUT" ;; esac
 if [ "$start" = python ]; then exec "$python" "$folder/train.py" "$@"; fi
 # The module rather than the command: it runs the Python that has just been given the packages.
 if "$python" -c 'import importlib.util as it, sys; sys.exit(it.find_spec("torch") is None)'; then

@@ -4,19 +4,14 @@ use kube::core::response::StatusCause;
 use serde_json::Value;
 
 use super::wrong;
-use crate::local::{
-    assembly::{
-        self,
-        torchtune::{OF_THE_RUNTIME, Plan, model},
+use crate::{
+    local::{
+        assembly,
+        job_set::JobSetSpec,
+        train_job::{TrainJob, Trainer},
     },
-    job_set::JobSetSpec,
-    train_job::{TrainJob, Trainer},
+    torchtune::{LARGE, MODELS, OF_THE_RUNTIME, Plan, QWEN, model},
 };
-
-const MODELS: [&str; 4] = ["llama3_2/1B", "llama3_2/3B", "llama3_3/70B", "qwen2_5/1.5B"];
-
-/// The only model that is trained on several nodes.
-const LARGE: &str = "llama3_3/70B";
 
 pub(super) fn faults(job: &TrainJob, trainer: &Trainer, template: &JobSetSpec) -> Vec<StatusCause> {
     let mut faults = Vec::new();
@@ -27,7 +22,7 @@ pub(super) fn faults(job: &TrainJob, trainer: &Trainer, template: &JobSetSpec) -
         nodes,
         processes: trainer.num_proc_per_node.map(Into::into),
         gpus: assembly::gpus(&assembly::resources_per_node(job, template)),
-        trainer,
+        args: trainer.args.as_deref().unwrap_or_default(),
     };
     if !MODELS.contains(&model.as_str()) {
         let why =
@@ -43,11 +38,11 @@ pub(super) fn faults(job: &TrainJob, trainer: &Trainer, template: &JobSetSpec) -
     }
     let (_, suffix) = plan.recipe();
     if suffix.contains("_qlora") {
-        if model == "qwen2_5/1.5B" {
+        if model == QWEN {
             let why = format!("QLoRA is not supported for {model} model");
             faults.push(wrong("spec.runtimeRef.name", runtime, &why));
         }
-        if suffix == "_qlora" && model.starts_with("llama3_2/") {
+        if plan.shares_quantized(&model) {
             let processes: Value = trainer.num_proc_per_node.map_or("auto".into(), Value::from);
             let why = format!("must be auto or 1 for {model} model when using QLoRA");
             faults.push(wrong("spec.trainer.numProcPerNode", &processes, &why));

@@ -5,7 +5,7 @@ mod policies;
 
 use jiff::Timestamp;
 use kube::{Api, Client, ResourceExt as _, api::DynamicObject, core::response::StatusCause};
-use local_kube::{Admission, Stage, schema::go, status};
+use local_kube::{Admission, HOST_PYTHON, Stage, schema::go, status};
 use serde_json::{Value, json};
 
 use super::{
@@ -22,6 +22,7 @@ use crate::{
         runtimes,
         train_job::{DATASET_INITIALIZER, MODEL_INITIALIZER, Runtime, TrainJob},
     },
+    submission,
 };
 
 const WEBHOOK: &str = "validator.trainjob.trainer.kubeflow.org";
@@ -52,6 +53,9 @@ pub(super) async fn admit(admission: &mut Admission, client: &Client) -> Verdict
     let mut faults = faults(&job, old.as_ref(), job_set.as_ref(), &runtime);
     faults.extend(policies::priority_faults(&job, &runtime.spec, client).await);
     denied(WEBHOOK, &faults)?;
+    if old.is_none() {
+        admission.warnings.extend(unrunnable(&job, &runtime));
+    }
     // Here, and not when its Pods would be made: whoever asks for the job is told at once.
     match assembly::refuse_policy(&runtime.spec) {
         Err(error) if old.is_none() => Err(status::denied_by_webhook(WEBHOOK, &error.to_string())),
@@ -135,6 +139,18 @@ fn deprecation(runtime: &Runtime) -> Option<String> {
     let name = runtime.metadata.name.as_ref()?;
     (labels.get("trainer.kubeflow.org/support")? == "deprecated")
         .then(|| format!("Referenced ClusterTrainingRuntime \"{name}\" {DEPRECATED}"))
+}
+
+/// The kubelet would say it of each Pod, when the job has been made.
+fn unrunnable(job: &TrainJob, runtime: &Runtime) -> Option<String> {
+    let job_set = assembly::job_set(job, runtime).ok()?;
+    let pods = job_set.spec.replicated_jobs.iter().filter_map(|it| it.pod_spec());
+    let mut images = pods.flat_map(|it| &it.containers).filter_map(|it| it.image.as_deref());
+    let image = images.find(|it| *it != HOST_PYTHON)?;
+    Some(format!(
+        "{} the container image {image:?}; it can run {HOST_PYTHON}",
+        submission::NO_IMAGES.name
+    ))
 }
 
 fn initializer_faults(job: &TrainJob, template: &JobSetSpec) -> Vec<StatusCause> {

@@ -7,9 +7,12 @@ use k8s_openapi::{
 use kube::ResourceExt as _;
 
 use super::{TRAINER_PORT, resources_per_node, torchtune, variable};
-use crate::local::{
-    job_set::JobSetSpec,
-    train_job::{NODE, RuntimeSpec, TrainJob},
+use crate::{
+    local::{
+        job_set::JobSetSpec,
+        train_job::{NODE, RuntimeSpec, TrainJob},
+    },
+    torchtune::Plan,
 };
 
 #[derive(Default)]
@@ -37,8 +40,9 @@ pub(super) fn of(
         let processes = processes_per_node(job, &resources);
         let command = job.spec.trainer.as_ref().filter(|it| torchtune::starts(it)).map(|trainer| {
             let endpoint = format!("{master}:{TRAINER_PORT}");
-            let plan = torchtune::Plan { nodes, processes, gpus: gpus(&resources), trainer };
-            plan.command(&job.spec.runtime_ref.name, &endpoint, spec)
+            let args = trainer.args.as_deref().unwrap_or_default();
+            let plan = Plan { nodes, processes, gpus: gpus(&resources), args };
+            torchtune::command(&plan, &job.spec.runtime_ref.name, &endpoint, spec)
         });
         Environment {
             processes: vec![

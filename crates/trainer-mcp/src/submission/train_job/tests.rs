@@ -3,7 +3,13 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::runtimes::catalogue::{Catalogue, Entry, Kind};
+use crate::{
+    runtimes::catalogue::{Catalogue, Entry, Kind},
+    submission::{
+        custom::RunCustomTraining,
+        runtime::{self, Takes},
+    },
+};
 
 fn catalogue() -> Catalogue {
     let runtime = |name: &str, policy: Value, jobs: &[&str], limits: Value| {
@@ -37,9 +43,9 @@ fn catalogue() -> Catalogue {
 
 fn train_job(arguments: Value, generation: Generation) -> Result<Value> {
     let asked: RunCustomTraining = serde_json::from_value(arguments).unwrap();
-    let chosen = runtime::choose(&catalogue(), asked.runtime.as_deref())?;
+    let chosen = runtime::choose(&catalogue(), asked.runtime.as_deref(), Takes::Scripts)?;
     let name = asked.name.clone().unwrap();
-    let mut job = Plan::of(&asked, &name, &chosen)?.train_job(&name, generation);
+    let mut job = asked.plan(&name, chosen)?.train_job(generation);
     // The launcher has tests of its own, and would fill the page.
     for word in job["spec"]["trainer"]["command"].as_array_mut().unwrap() {
         if word.as_str().is_some_and(|it| it.contains('\n')) {
@@ -109,164 +115,187 @@ fn everything_that_can_be_asked_for_is_in_the_job() {
         "func_args": {"lr": 0.1, "note": "$(HOME)"}, "packages": ["numpy>=2", "einops"], "image": "example.org/own:2",
         "pip_index_urls": ["https://pypi.example.org/simple"], "resources_per_node": {"memory": "4Gi"},
         "env": {"NCCL_DEBUG": "WARN", "HF_TOKEN": {"secret": "hf", "key": "token"}},
-        "node_selector": {"zone": "a"}, "tolerations": [{"key": "gpu", "operator": "Exists"}],
-        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
-        "volume_mounts": [{"name": "data", "mountPath": "/data"}], "service_account_name": "trainer",
-        "image_pull_secrets": ["registry"], "labels": {"team": "a"}, "annotations": {"purpose": "baseline"},
+        "output": "pvc://models/mnist",
+        "options": {
+            "queue": "team-a", "priority": "low", "time_limit_seconds": 3600,
+            "node_selector": {"zone": "a"}, "tolerations": [{"key": "gpu", "operator": "Exists"}],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+            "volume_mounts": [{"name": "data", "mountPath": "/data"}], "service_account_name": "trainer",
+            "image_pull_secrets": ["registry"], "labels": {"team": "a"}, "annotations": {"purpose": "baseline"},
+        },
     });
     check(
         arguments,
         expect![[r#"
-        {
-          "apiVersion": "trainer.kubeflow.org/v1alpha1",
-          "kind": "TrainJob",
-          "metadata": {
-            "annotations": {
-              "purpose": "baseline"
-            },
-            "labels": {
-              "app.kubernetes.io/managed-by": "kubeflow-mcp",
-              "team": "a"
-            },
-            "name": "mnist"
-          },
-          "spec": {
-            "runtimePatches": [
-              {
-                "manager": "mcp.kubeflow.org/client",
-                "trainingRuntimeSpec": {
-                  "template": {
-                    "spec": {
-                      "replicatedJobs": [
-                        {
-                          "name": "node",
-                          "template": {
-                            "spec": {
+            {
+              "apiVersion": "trainer.kubeflow.org/v1alpha1",
+              "kind": "TrainJob",
+              "metadata": {
+                "annotations": {
+                  "mcp.kubeflow.org/output": "pvc://models/mnist",
+                  "purpose": "baseline"
+                },
+                "labels": {
+                  "app.kubernetes.io/managed-by": "kubeflow-mcp",
+                  "kueue.x-k8s.io/priority-class": "low",
+                  "kueue.x-k8s.io/queue-name": "team-a",
+                  "team": "a"
+                },
+                "name": "mnist"
+              },
+              "spec": {
+                "activeDeadlineSeconds": 3600,
+                "runtimePatches": [
+                  {
+                    "manager": "mcp.kubeflow.org/client",
+                    "trainingRuntimeSpec": {
+                      "template": {
+                        "spec": {
+                          "replicatedJobs": [
+                            {
+                              "name": "node",
                               "template": {
-                                "metadata": {
-                                  "annotations": {
-                                    "local-kube/python-packages": "einops\nnumpy>=2"
-                                  }
-                                },
                                 "spec": {
-                                  "containers": [
-                                    {
-                                      "name": "node",
-                                      "volumeMounts": [
+                                  "template": {
+                                    "metadata": {
+                                      "annotations": {
+                                        "local-kube/python-packages": "einops\nnumpy>=2"
+                                      }
+                                    },
+                                    "spec": {
+                                      "containers": [
                                         {
-                                          "mountPath": "/data",
-                                          "name": "data"
+                                          "name": "node",
+                                          "volumeMounts": [
+                                            {
+                                              "mountPath": "/data",
+                                              "name": "data"
+                                            },
+                                            {
+                                              "mountPath": "/model-output",
+                                              "name": "model-output",
+                                              "subPath": "mnist"
+                                            }
+                                          ]
+                                        }
+                                      ],
+                                      "imagePullSecrets": [
+                                        {
+                                          "name": "registry"
+                                        }
+                                      ],
+                                      "nodeSelector": {
+                                        "zone": "a"
+                                      },
+                                      "serviceAccountName": "trainer",
+                                      "tolerations": [
+                                        {
+                                          "key": "gpu",
+                                          "operator": "Exists"
+                                        }
+                                      ],
+                                      "volumes": [
+                                        {
+                                          "name": "data",
+                                          "persistentVolumeClaim": {
+                                            "claimName": "data"
+                                          }
+                                        },
+                                        {
+                                          "name": "model-output",
+                                          "persistentVolumeClaim": {
+                                            "claimName": "models"
+                                          }
                                         }
                                       ]
                                     }
-                                  ],
-                                  "imagePullSecrets": [
-                                    {
-                                      "name": "registry"
-                                    }
-                                  ],
-                                  "nodeSelector": {
-                                    "zone": "a"
-                                  },
-                                  "serviceAccountName": "trainer",
-                                  "tolerations": [
-                                    {
-                                      "key": "gpu",
-                                      "operator": "Exists"
-                                    }
-                                  ],
-                                  "volumes": [
-                                    {
-                                      "name": "data",
-                                      "persistentVolumeClaim": {
-                                        "claimName": "data"
-                                      }
-                                    }
-                                  ]
+                                  }
                                 }
                               }
                             }
-                          }
+                          ]
                         }
-                      ]
+                      }
+                    }
+                  }
+                ],
+                "runtimeRef": {
+                  "apiGroup": "trainer.kubeflow.org",
+                  "kind": "ClusterTrainingRuntime",
+                  "name": "torch-distributed"
+                },
+                "trainer": {
+                  "args": [
+                    "--lr=0.1",
+                    "--note=$$(HOME)"
+                  ],
+                  "command": [
+                    "sh",
+                    "-c",
+                    "…",
+                    "kubeflow-mcp",
+                    "torchrun"
+                  ],
+                  "env": [
+                    {
+                      "name": "HF_TOKEN",
+                      "valueFrom": {
+                        "secretKeyRef": {
+                          "key": "token",
+                          "name": "hf"
+                        }
+                      }
+                    },
+                    {
+                      "name": "NCCL_DEBUG",
+                      "value": "WARN"
+                    },
+                    {
+                      "name": "MODEL_OUTPUT",
+                      "value": "/model-output"
+                    },
+                    {
+                      "name": "KUBEFLOW_MCP_CODE_0",
+                      "value": "cHJpbnQoJ2hlbGxvJyk="
+                    },
+                    {
+                      "name": "FUNC_ARGS",
+                      "value": "{\"lr\":0.1,\"note\":\"\\u0024(HOME)\"}"
+                    },
+                    {
+                      "name": "KUBEFLOW_MCP_PACKAGES",
+                      "value": "numpy>=2\neinops"
+                    },
+                    {
+                      "name": "PIP_INDEX_URL",
+                      "value": "https://pypi.example.org/simple"
+                    },
+                    {
+                      "name": "PYTHONUNBUFFERED",
+                      "value": "1"
+                    }
+                  ],
+                  "image": "example.org/own:2",
+                  "numNodes": 2,
+                  "resourcesPerNode": {
+                    "limits": {
+                      "memory": "4Gi",
+                      "nvidia.com/gpu": "1"
+                    },
+                    "requests": {
+                      "memory": "4Gi",
+                      "nvidia.com/gpu": "1"
                     }
                   }
                 }
               }
-            ],
-            "runtimeRef": {
-              "apiGroup": "trainer.kubeflow.org",
-              "kind": "ClusterTrainingRuntime",
-              "name": "torch-distributed"
-            },
-            "trainer": {
-              "args": [
-                "--lr=0.1",
-                "--note=$$(HOME)"
-              ],
-              "command": [
-                "sh",
-                "-c",
-                "…",
-                "kubeflow-mcp",
-                "torchrun"
-              ],
-              "env": [
-                {
-                  "name": "HF_TOKEN",
-                  "valueFrom": {
-                    "secretKeyRef": {
-                      "key": "token",
-                      "name": "hf"
-                    }
-                  }
-                },
-                {
-                  "name": "NCCL_DEBUG",
-                  "value": "WARN"
-                },
-                {
-                  "name": "KUBEFLOW_MCP_CODE_0",
-                  "value": "cHJpbnQoJ2hlbGxvJyk="
-                },
-                {
-                  "name": "FUNC_ARGS",
-                  "value": "{\"lr\":0.1,\"note\":\"\\u0024(HOME)\"}"
-                },
-                {
-                  "name": "KUBEFLOW_MCP_PACKAGES",
-                  "value": "numpy>=2\neinops"
-                },
-                {
-                  "name": "PIP_INDEX_URL",
-                  "value": "https://pypi.example.org/simple"
-                },
-                {
-                  "name": "PYTHONUNBUFFERED",
-                  "value": "1"
-                }
-              ],
-              "image": "example.org/own:2",
-              "numNodes": 2,
-              "resourcesPerNode": {
-                "limits": {
-                  "memory": "4Gi",
-                  "nvidia.com/gpu": "1"
-                },
-                "requests": {
-                  "memory": "4Gi",
-                  "nvidia.com/gpu": "1"
-                }
-              }
-            }
-          }
-        }"#]],
+            }"#]],
     );
 }
 
 #[test]
 fn an_older_trainer_gets_the_field_that_it_knows() {
-    let arguments = json!({"script": "1", "name": "mnist", "packages": ["numpy"], "node_selector": {"zone": "a"}});
+    let arguments = json!({"script": "1", "name": "mnist", "packages": ["numpy"], "options": {"node_selector": {"zone": "a"}}});
     let job = train_job(arguments, Generation::Overrides).unwrap();
     assert_eq!(job["spec"].get("runtimePatches"), None);
     assert_eq!(
@@ -344,8 +373,7 @@ fn what_cannot_run_is_refused_with_the_argument_s_name() {
 
 #[test]
 fn what_admission_adds_is_told() {
-    let arguments =
-        json!({"script": "1", "name": "a", "labels": {"kueue.x-k8s.io/queue-name": "team"}});
+    let arguments = json!({"script": "1", "name": "a", "options": {"queue": "team"}});
     let sent = train_job(arguments, Generation::Patches).unwrap();
     let mut stored = sent.clone();
     stored["spec"]["suspend"] = json!(true);

@@ -1,0 +1,174 @@
+//! Jobs that run an image as it is.
+
+use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Result, Tool};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Submission, environment,
+    options::Options,
+    output::Output,
+    runtime::{self, Chosen, Takes},
+    submit::{self, Place},
+    train_job::{Plan, Program, Size},
+};
+
+/// Runs a container image as a training job on a cluster. Call it when the program is in the image;
+/// unconfirmed first, as the preview checks everything.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RunContainerTraining {
+    /// With a tag or digest.
+    #[schemars(length(min = 1, max = 500))]
+    image: String,
+    /// Default: the image's.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    command: Vec<String>,
+    /// $(VAR) stands for a variable.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    args: Vec<String>,
+    /// From list_runtimes.
+    runtime: Option<String>,
+    #[schemars(description = "Needed to confirm.", length(max = 63))]
+    name: Option<String>,
+    /// Default: yours.
+    namespace: Option<String>,
+    /// Default: the runtime's.
+    #[schemars(range(min = 1, max = 1000))]
+    num_nodes: Option<i32>,
+    /// Default: the runtime's.
+    #[schemars(range(min = 0, max = 16))]
+    gpu_per_node: Option<u32>,
+    /// Such as {"cpu": 2, "memory": "4Gi"}.
+    #[serde(default)]
+    resources_per_node: Map<String, Value>,
+    /// A secret only as {"secret": NAME, "key": KEY}.
+    #[serde(default)]
+    env: Map<String, Value>,
+    /// pvc://CLAIM/PATH or s3://BUCKET/PATH, in $MODEL_OUTPUT: save the model there.
+    output: Option<String>,
+    /// queue, priority, time_limit_seconds, node_selector, tolerations, affinity, volumes,
+    /// volume_mounts, service_account_name, image_pull_secrets, labels, annotations.
+    #[serde(default)]
+    options: Map<String, Value>,
+}
+
+impl Tool for RunContainerTraining {
+    type Output = Submission;
+    const NAME: &str = "run_container_training";
+    const TITLE: &str = "Run a training image";
+    const EFFECT: Effect = Effect::Creates;
+    const PERSONA: Persona = Persona::MlEngineer;
+    const NEEDS: &[Need] = submit::NEEDS;
+
+    async fn call(self, caller: &Caller) -> Result<Submission> {
+        let place = Place::of(caller, self.namespace.as_deref(), self.name.as_deref())?;
+        let catalogue = place.runtimes(caller).await?;
+        let chosen = runtime::choose(&catalogue, self.runtime.as_deref(), Takes::Scripts)?;
+        let plan = self.plan(&place.name, chosen)?;
+        let mut submission = submit::submit(caller, &place, &plan).await?;
+        let words: Vec<&str> = self.command.iter().chain(&self.args).map(String::as_str).collect();
+        submission.command = (!words.is_empty()).then(|| words.join(" "));
+        submission.env = self.env.keys().cloned().collect();
+        Ok(submission)
+    }
+}
+
+impl RunContainerTraining {
+    pub(super) fn plan(&self, name: &str, chosen: Chosen) -> Result<Plan> {
+        check_image("image", &self.image)?;
+        for (argument, words) in [("command", &self.command), ("args", &self.args)] {
+            if words.iter().any(|it| environment::holds_token(it)) {
+                let problem = "holds what looks like a token, which everyone who may read the job would see: give it in env from a Secret";
+                return Err(Error::argument(argument, problem));
+            }
+        }
+        let options = Options::read(&self.options)?;
+        let output = self.output.as_deref().map(Output::read).transpose()?;
+        let env = environment::variables("env", &self.env)?;
+        let program = Program {
+            image: Some(self.image.clone()),
+            command: self.command.clone(),
+            args: self.args.clone(),
+            env: environment::with_output(env, output.as_ref())?,
+            ..Program::default()
+        };
+        let size = Size {
+            nodes: self.num_nodes,
+            gpus: self.gpu_per_node,
+            resources: Some(&self.resources_per_node),
+        };
+        Plan::of(name, chosen, &size, options, program)?.land(output.as_ref(), None)
+    }
+}
+
+/// A reference that no node could resolve fails there much later, and in fewer words.
+pub(super) fn check_image(argument: &str, image: &str) -> Result<()> {
+    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+    let (path, tag) = match name.rsplit_once(':') {
+        // What stands before a slash is a port.
+        Some((path, tag)) if !tag.contains('/') => (path, tag),
+        _ => (name, ""),
+    };
+    let (registry, repository) = match path.split_once('/') {
+        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
+        _ => ("", path),
+    };
+    let plain = |text: &str, others: &str| {
+        text.chars().all(|it| it.is_ascii_alphanumeric() || others.contains(it))
+    };
+    let part = |part: &str| {
+        part.starts_with(|it: char| it.is_ascii_alphanumeric())
+            && part.ends_with(|it: char| it.is_ascii_alphanumeric())
+            && plain(part, "._-")
+            && !part.contains(|it: char| it.is_ascii_uppercase())
+    };
+    let problem = if !repository.split('/').all(part) {
+        "must have a name of small letters, digits, '.', '_' and '-', as in registry.example.org/team/image:tag"
+    } else if !plain(registry, ".:-[]")
+        || !plain(tag, "._-")
+        || (name.ends_with(':') && tag.is_empty())
+    {
+        "must be REGISTRY/NAME:TAG"
+    } else if image.contains('@') && !(digest.starts_with("sha256:") && digest.len() == 71) {
+        "must have a digest of the form sha256: and 64 digits"
+    } else {
+        return Ok(());
+    };
+    Err(Error::value(argument, image, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_image;
+
+    #[test]
+    fn images_are_references() {
+        let digest = format!("ghcr.io/acme/train@sha256:{}", "a".repeat(64));
+        for image in [
+            "python",
+            "python:3.13",
+            "localhost/host-python",
+            "localhost:5000/a/b",
+            "ghcr.io/acme/train:1.4.0",
+            digest.as_str(),
+        ] {
+            check_image("image", image).expect(image);
+        }
+        for wrong in [
+            "Python",
+            "a b",
+            "https://ghcr.io/a",
+            "a:",
+            "a@sha256:12",
+            "a//b",
+            "-a",
+            "ghcr.io/a:b c",
+        ] {
+            check_image("image", wrong).expect_err(wrong);
+        }
+    }
+}

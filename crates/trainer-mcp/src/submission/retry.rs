@@ -1,0 +1,172 @@
+//! Running a job again under a new name, as it was or with changes.
+
+mod changes;
+
+use kube::ResourceExt as _;
+use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, read_fields};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use workloads::creation::REQUEST_DIGEST;
+
+use self::changes::{Changes, Copy};
+use super::{names, output::OUTPUT, submit::Place, train_job};
+use crate::{
+    api::{
+        GROUP, TRAIN_JOBS, TrainJob,
+        runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
+    },
+    phase::Standing,
+};
+
+/// Which job a job repeats.
+const RETRY_OF: &str = "mcp.kubeflow.org/retry-of";
+
+/// Runs a training job again under a new name, with changes. Call it when the cause of a failure is
+/// known.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetryTrainingJob {
+    /// The one to repeat.
+    job: String,
+    #[schemars(description = "Of the new one; needed to confirm.", length(max = 63))]
+    name: Option<String>,
+    /// Default: yours.
+    namespace: Option<String>,
+    /// num_nodes, resources_per_node, time_limit_seconds, queue, image, script, env, and args such
+    /// as {"batch_size": 2}.
+    #[serde(default)]
+    changes: Map<String, Value>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Retry {
+    name: String,
+    namespace: String,
+    /// False when the same call had made the job before.
+    created: bool,
+    /// The job that this one repeats.
+    retry_of: String,
+    /// What is different, with what it was before; of variables the names only.
+    changed: Vec<String>,
+    runtime: String,
+    /// Where the model lands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    /// What the cluster has set by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    set_by_cluster: Vec<String>,
+    /// What may keep the job from doing what was meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl Tool for RetryTrainingJob {
+    type Output = Retry;
+    const NAME: &str = "retry_training_job";
+    const TITLE: &str = "Run a training job again";
+    const EFFECT: Effect = Effect::Creates;
+    const PERSONA: Persona = Persona::DataScientist;
+    const NEEDS: &[Need] = &[
+        Need::to(&["get", "create"], TRAIN_JOBS),
+        Need::perhaps(&["list"], CLUSTER_RUNTIMES),
+        Need::perhaps(&["list"], RUNTIMES),
+    ];
+
+    async fn call(self, caller: &Caller) -> Result<Retry> {
+        let changes: Changes = read_fields("changes", &self.changes)?;
+        let place = Place::of(caller, self.namespace.as_deref(), self.name.as_deref())?;
+        let (job, catalogue) = futures::join!(
+            TrainJob::find_as("job", caller, self.namespace.as_deref(), &self.job),
+            place.runtimes(caller)
+        );
+        let (job, catalogue) = (job?, catalogue?);
+        let runtime = &job.spec.runtime_ref.name;
+        // Whether there still is one is the cluster's to say.
+        let known = catalogue.find(runtime).and_then(|it| it.runtime.as_ref().ok());
+        let unknown = Runtime::default();
+        let copy = copy(&job, &place.name, changes, known.unwrap_or(&unknown))?;
+        let creation = place.create(caller, copy.object.clone()).await?;
+        let mut warnings = creation.warnings;
+        let phase = Standing::now(&job, &[]).phase;
+        if !phase.is_final() {
+            warnings.push(format!(
+                "training job {:?} is {phase:?} and goes on: delete it if this one replaces it",
+                self.job
+            ));
+        }
+        Ok(Retry {
+            created: creation.created,
+            retry_of: self.job,
+            changed: copy.changed,
+            runtime: runtime.clone(),
+            output: copy.object["metadata"]["annotations"][OUTPUT].as_str().map(str::to_owned),
+            set_by_cluster: train_job::set_by_cluster(&copy.object, &creation.object),
+            warnings,
+            name: place.name,
+            namespace: place.namespace,
+        })
+    }
+}
+
+/// The job as somebody would send it who wants the same, and other things only where it is said.
+fn copy(job: &TrainJob, name: &str, changes: Changes, runtime: &Runtime) -> Result<Copy> {
+    let old = job.name_any();
+    let mut labels = job.labels().clone();
+    labels.insert("app.kubernetes.io/managed-by".to_owned(), "kubeflow-mcp".to_owned());
+    let mut annotations = job.annotations().clone();
+    for others in [REQUEST_DIGEST, "kubectl.kubernetes.io/last-applied-configuration"] {
+        annotations.remove(others);
+    }
+    annotations.insert(RETRY_OF.to_owned(), old.clone());
+    if let Some(output) = annotations.get_mut(OUTPUT) {
+        // A volume that is made for each job is called after it.
+        for claim in runtime.claims() {
+            let prefix = format!("pvc://{claim}-{old}");
+            if let Some(path) =
+                output.strip_prefix(&prefix).filter(|it| it.is_empty() || it.starts_with('/'))
+            {
+                *output = format!("pvc://{claim}-{name}{path}");
+            }
+        }
+    }
+    let mut spec = json!(job.spec);
+    if let Some(fields) = spec.as_object_mut() {
+        // What the cluster and Kueue have written themselves, they write again.
+        for theirs in ["suspend", "managedBy"] {
+            fields.remove(theirs);
+        }
+        let patches = fields.remove("runtimePatches").map(own_patches);
+        if let Some(patches) = patches.filter(|it| !it.is_empty()) {
+            fields.insert("runtimePatches".to_owned(), patches.into());
+        }
+    }
+    let object = json!({
+        "apiVersion": format!("{GROUP}/v1alpha1"),
+        "kind": "TrainJob",
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "spec": spec,
+    });
+    let copy = changes.made(object, runtime)?;
+    let jobs = &runtime.spec.template.spec.replicated_jobs;
+    let jobs: Vec<&str> = jobs.iter().map(|it| it.name.as_str()).collect();
+    let nodes =
+        copy.object["spec"]["trainer"]["numNodes"].as_i64().and_then(|it| i32::try_from(it).ok());
+    names::check(name, &jobs, nodes.unwrap_or_else(|| runtime.nodes()))?;
+    Ok(copy)
+}
+
+/// The patches that somebody has asked for, as they were sent.
+fn own_patches(patches: Value) -> Vec<Value> {
+    let Value::Array(patches) = patches else { return Vec::new() };
+    let of_kueue =
+        |it: &Value| it["manager"].as_str().is_some_and(|it| it.starts_with("kueue.x-k8s.io/"));
+    let mut own: Vec<Value> = patches.into_iter().filter(|it| !of_kueue(it)).collect();
+    for patch in own.iter_mut().filter_map(Value::as_object_mut) {
+        patch.remove("time");
+    }
+    own
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Images that run as they are, and jobs that are run again.
+
+use expect_test::expect;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kubeflow_mcp_tests::{cluster::Cluster, namespace::Namespace};
+use serde_json::{Value, json};
+
+use crate::training;
+
+async fn ended(namespace: &Namespace, name: &str) -> Value {
+    let wait = json!({"name": name, "timeout_seconds": 120});
+    namespace.call("wait_for_training", wait).await
+}
+
+#[tokio::test]
+async fn a_failed_job_is_run_again_with_changes() {
+    let cluster = Cluster::under_test().await;
+    let namespace = cluster.namespace().await;
+    training::once(&namespace).await;
+    let job = json!({"name": "fails", "runtime": "once", "num_nodes": 2, "confirmed": true,
+        "func_args": {"lr": 0.1}, "script": "raise SystemExit('no data')",
+        "resources_per_node": {"memory": "256Mi"}});
+    let made = namespace.call("run_custom_training", job).await;
+    assert_eq!(made["created"], true, "{made}");
+    assert_eq!(ended(&namespace, "fails").await["phase"], "Failed");
+
+    let mut retry = json!({"job": "fails", "name": "again", "changes": {"num_nodes": 1,
+        "script": "import sys\nprint(sys.argv[1:])", "args": {"lr": 0.01},
+        "resources_per_node": {"memory": "512Mi"}}});
+    let preview = namespace.call("retry_training_job", retry.clone()).await;
+    expect![[r#""#]]
+        .assert_eq(&namespace.normalised(&serde_json::to_string_pretty(&preview).unwrap()));
+    retry["confirmed"] = json!(true);
+    let made = namespace.call("retry_training_job", retry.clone()).await;
+    assert_eq!((&made["created"], &made["preview"]), (&json!(true), &json!(false)), "{made}");
+    assert_eq!(namespace.call("retry_training_job", retry).await["created"], false);
+    let ended = ended(&namespace, "again").await;
+    assert_eq!(
+        (&ended["phase"], &ended["log"]),
+        (&json!("Succeeded"), &json!("['--lr=0.01']")),
+        "{ended}"
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_there_is_not_run_again() {
+    let cluster = Cluster::under_test().await;
+    let namespace = cluster.namespace().await;
+    let refused = namespace.call("retry_training_job", json!({"job": "nothing"})).await;
+    assert_eq!(refused["code"], "not_found", "{refused}");
+}
+
+#[tokio::test]
+async fn an_image_runs_as_it_is() {
+    let cluster = Cluster::under_test().await;
+    let namespace = cluster.namespace().await;
+    training::once(&namespace).await;
+    let secret: Secret = serde_json::from_value(
+        json!({"metadata": {"name": "key"}, "stringData": {"key": "opened"}}),
+    )
+    .unwrap();
+    namespace.api::<Secret>().create(&PostParams::default(), &secret).await.unwrap();
+    let job = json!({"name": "image", "runtime": "once", "image": "localhost/host-python",
+        "command": ["python", "-c"], "args": ["import os; print(os.environ['DOOR'], os.environ['MODEL_OUTPUT'])"],
+        "env": {"DOOR": {"secret": "key", "key": "key"}}, "output": "s3://models/image", "confirmed": true});
+    let made = namespace.call("run_container_training", job).await;
+    expect![[r#""#]]
+        .assert_eq(&namespace.normalised(&serde_json::to_string_pretty(&made).unwrap()));
+    let ended = ended(&namespace, "image").await;
+    assert_eq!(
+        (&ended["phase"], &ended["log"]),
+        (&json!("Succeeded"), &json!("opened s3://models/image")),
+        "{ended}"
+    );
+}
