@@ -78,6 +78,7 @@ fn every_sign_is_seen_by_a_test_or_stands_written() {
         nvidia.com/gpu.product: NVIDIA/k8s-device-plugin docs/gpu-feature-discovery/README.md
         amd.com/gpu.product-name: ROCm/k8s-device-plugin cmd/k8s-node-labeller/README.md
         cloud.google.com/gke-accelerator: cloud.google.com/kubernetes-engine/docs/how-to/gpus
+        this cluster runs Pods as processes and cannot run: this project's local cluster
     "#]]
     .assert_eq(&documented);
 }

@@ -1,6 +1,7 @@
 //! The protocol boundary: what is listed is what runs, in both eras, whatever happened before.
 
 use kubeflow_mcp_core::{Persona, Policy, ToolSet};
+use kubeflow_mcp_tests::runtimes;
 use rmcp::model::CallToolRequestParams;
 use serde_json::{Value, json};
 
@@ -54,20 +55,26 @@ async fn results_fit_the_schemas_they_are_published_with() {
     let submission = json!({"script": "print('loss=0.5')", "name": "schema", "confirmed": true});
     let wait = json!({"name": "schema", "timeout_seconds": 60});
     let job = json!({"name": "schema"});
-    let runtimes = session.call("list_runtimes", json!({})).await;
-    let runtime = json!({"name": runtimes["runtimes"][0]["name"]});
+    let listed = session.call("list_runtimes", json!({})).await;
+    let runtime = json!({"name": listed["runtimes"][0]["name"]});
+    runtimes::add_torchtune(&session.kube(), "default", "localhost/host-python").await;
+    let tune = json!({"model": "hf://meta-llama/Llama-3.2-1B", "dataset": "hf://tatsu-lab/alpaca", "name": "tuned"});
     let calls = [
         ("health_check", json!({})),
         ("get_cluster_resources", json!({})),
         ("list_runtimes", json!({})),
         ("get_runtime", runtime),
+        ("estimate_resources", json!({"model": "7B"})),
         ("run_custom_training", submission),
+        ("fine_tune", tune),
+        ("run_container_training", json!({"image": "localhost/host-python", "name": "image"})),
         ("wait_for_training", wait),
         ("list_training_jobs", json!({})),
         ("get_training_job", job.clone()),
         ("get_training_logs", job.clone()),
         ("get_training_events", job.clone()),
         ("update_training_job", json!({"name": "other", "action": "suspend"})),
+        ("retry_training_job", json!({"job": "schema", "name": "again"})),
         ("delete_training_job", job),
     ];
     let other =

@@ -55,7 +55,28 @@ async fn a_model_is_fine_tuned_up_to_the_arguments_of_its_pods() {
         "options": {"time_limit_seconds": 3600},
     });
     let preview = namespace.call("fine_tune", call.clone()).await;
-    expect![[r#""#]]
+    expect![[r#"
+        {
+          "command": "dtype=bf16 batch_size=4 epochs=3 dataset.data_dir=/workspace/dataset/data model.lora_rank=8 model.lora_alpha=16 model.quantize_base=True model.lora_attn_modules=[q_proj,v_proj,output_proj] dataset=torchtune.datasets.instruct_dataset dataset.source=parquet dataset.split=train[:95%] optimizer.lr=0.0003",
+          "created": true,
+          "image": "localhost/host-python",
+          "name": "tuned",
+          "namespace": "NAMESPACE",
+          "nodes": 1,
+          "output": "pvc://models/tuned",
+          "preview": true,
+          "recipe": "lora_finetune_single_device --config llama3_2/1B_qlora_single_device",
+          "resources": {
+            "nvidia.com/gpu": "1"
+          },
+          "runtime": "torchtune-llama3.2-1b",
+          "runtime_chosen": "it is named after the model",
+          "set_by_cluster": [
+            "spec.managedBy = \"trainer.kubeflow.org/trainjob-controller\"",
+            "spec.suspend = false"
+          ],
+          "time_limit_seconds": 3600
+        }"#]]
         .assert_eq(&namespace.normalised(&serde_json::to_string_pretty(&preview).unwrap()));
     call["confirmed"] = json!(true);
     let made = namespace.call("fine_tune", call.clone()).await;
@@ -66,12 +87,49 @@ async fn a_model_is_fine_tuned_up_to_the_arguments_of_its_pods() {
     assert_eq!(other["code"], "conflict", "{other}");
 
     let model = container(&namespace, "model-initializer").await;
-    expect![[r#""#]].assert_eq(&started(&namespace, &model));
+    expect![[r#"
+        python
+        -c
+        import os; print(os.environ['STORAGE_URI'])
+        STORAGE_URI=hf://meta-llama/Llama-3.2-1B-Instruct
+        IGNORE_PATTERNS=*.msgpack,*.h5,*.bin,*.pt,*.pth
+        ACCESS_TOKEN from {"secretKeyRef":{"key":"token","name":"hf"}}
+        JOB_COMPLETION_INDEX from {"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.labels['batch.kubernetes.io/job-completion-index']"}}"#]].assert_eq(&started(&namespace, &model));
     let dataset = container(&namespace, "dataset-initializer").await;
-    expect![[r#""#]].assert_eq(&started(&namespace, &dataset));
+    expect![[r#"
+        python
+        -c
+        import os; print(os.environ['STORAGE_URI'])
+        STORAGE_URI=hf://tatsu-lab/alpaca/data
+        JOB_COMPLETION_INDEX from {"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.labels['batch.kubernetes.io/job-completion-index']"}}"#]].assert_eq(&started(&namespace, &dataset));
     // It is made when both have ended, and waits for a GPU then.
     let node = container(&namespace, "node").await;
-    expect![[r#""#]].assert_eq(&started(&namespace, &node));
+    expect![[r#"
+        tune
+        run
+        lora_finetune_single_device
+        --config
+        llama3_2/1B_qlora_single_device
+        output_dir=/workspace/output
+        tokenizer.path=/workspace/model/original/tokenizer.model
+        checkpointer.checkpoint_dir=/workspace/model
+        dtype=bf16
+        batch_size=4
+        epochs=3
+        dataset.data_dir=/workspace/dataset/data
+        model.lora_rank=8
+        model.lora_alpha=16
+        model.quantize_base=True
+        model.lora_attn_modules=[q_proj,v_proj,output_proj]
+        dataset=torchtune.datasets.instruct_dataset
+        dataset.source=parquet
+        dataset.split=train[:95%]
+        optimizer.lr=0.0003
+        NCCL_DEBUG=WARN
+        PET_NNODES=1
+        PET_NPROC_PER_NODE=auto
+        PET_NODE_RANK from {"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.annotations['batch.kubernetes.io/job-completion-index']"}}
+        JOB_COMPLETION_INDEX from {"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.labels['batch.kubernetes.io/job-completion-index']"}}"#]].assert_eq(&started(&namespace, &node));
     let shown = namespace.call("get_training_job", json!({"name": "tuned"})).await;
     assert_eq!(shown["output"], "pvc://models/tuned", "{shown}");
     let job = namespace.objects(TRAINER, "TrainJob").get("tuned").await.unwrap();
@@ -91,7 +149,12 @@ async fn an_image_that_cannot_run_here_is_refused_in_the_preview() {
         assert_eq!(preview["preview"], true, "{preview}");
         return;
     }
-    expect![[r#""#]].assert_eq(&serde_json::to_string_pretty(&preview).unwrap());
+    expect![[r#"
+        {
+          "code": "conflict",
+          "hint": "start it on a cluster that runs containers, or run a script with run_custom_training",
+          "message": "this cluster runs Pods as processes and cannot run the container image \"ghcr.io/kubeflow/trainer/torchtune-trainer:v2.3.0\"; it can run localhost/host-python"
+        }"#]].assert_eq(&serde_json::to_string_pretty(&preview).unwrap());
 }
 
 #[tokio::test]

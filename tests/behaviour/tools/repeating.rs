@@ -29,8 +29,26 @@ async fn a_failed_job_is_run_again_with_changes() {
         "script": "import sys\nprint(sys.argv[1:])", "args": {"lr": 0.01},
         "resources_per_node": {"memory": "512Mi"}}});
     let preview = namespace.call("retry_training_job", retry.clone()).await;
-    expect![[r#""#]]
-        .assert_eq(&namespace.normalised(&serde_json::to_string_pretty(&preview).unwrap()));
+    expect![[r#"
+        {
+          "changed": [
+            "num_nodes: 1 instead of 2",
+            "memory: 512Mi instead of 256Mi",
+            "args.lr: 0.01 instead of 0.1",
+            "script: 671e811e957c09bf instead of 39b5907a69d309ef"
+          ],
+          "created": true,
+          "name": "again",
+          "namespace": "NAMESPACE",
+          "preview": true,
+          "retry_of": "fails",
+          "runtime": "once",
+          "set_by_cluster": [
+            "spec.managedBy = \"trainer.kubeflow.org/trainjob-controller\"",
+            "spec.suspend = false"
+          ]
+        }"#]]
+    .assert_eq(&namespace.normalised(&serde_json::to_string_pretty(&preview).unwrap()));
     retry["confirmed"] = json!(true);
     let made = namespace.call("retry_training_job", retry.clone()).await;
     assert_eq!((&made["created"], &made["preview"]), (&json!(true), &json!(false)), "{made}");
@@ -65,8 +83,29 @@ async fn an_image_runs_as_it_is() {
         "command": ["python", "-c"], "args": ["import os; print(os.environ['DOOR'], os.environ['MODEL_OUTPUT'])"],
         "env": {"DOOR": {"secret": "key", "key": "key"}}, "output": "s3://models/image", "confirmed": true});
     let made = namespace.call("run_container_training", job).await;
-    expect![[r#""#]]
-        .assert_eq(&namespace.normalised(&serde_json::to_string_pretty(&made).unwrap()));
+    expect![[r#"
+        {
+          "command": "python -c import os; print(os.environ['DOOR'], os.environ['MODEL_OUTPUT'])",
+          "created": true,
+          "env": [
+            "DOOR"
+          ],
+          "image": "localhost/host-python",
+          "name": "image",
+          "namespace": "NAMESPACE",
+          "nodes": 1,
+          "output": "s3://models/image",
+          "preview": false,
+          "runtime": "once",
+          "set_by_cluster": [
+            "spec.managedBy = \"trainer.kubeflow.org/trainjob-controller\"",
+            "spec.suspend = false"
+          ],
+          "warnings": [
+            "the image has no tag or digest, so it may change between nodes"
+          ]
+        }"#]]
+    .assert_eq(&namespace.normalised(&serde_json::to_string_pretty(&made).unwrap()));
     let ended = ended(&namespace, "image").await;
     assert_eq!(
         (&ended["phase"], &ended["log"]),

@@ -41,7 +41,36 @@ fn retry(trainer: Value, changes: Value) -> Result<Copy> {
 fn a_job_is_repeated_without_what_others_wrote_into_it() {
     let copy = retry(json!({"numNodes": 4}), json!({})).unwrap();
     assert_eq!(copy.changed, [""; 0]);
-    expect![[r#""#]].assert_eq(&serde_json::to_string_pretty(&copy.object).unwrap());
+    expect![[r#"
+        {
+          "apiVersion": "trainer.kubeflow.org/v1alpha1",
+          "kind": "TrainJob",
+          "metadata": {
+            "annotations": {
+              "mcp.kubeflow.org/output": "pvc://work-new/model",
+              "mcp.kubeflow.org/retry-of": "old"
+            },
+            "labels": {
+              "app.kubernetes.io/managed-by": "kubeflow-mcp",
+              "team": "a"
+            },
+            "name": "new"
+          },
+          "spec": {
+            "runtimePatches": [
+              {
+                "manager": "mcp.kubeflow.org/client"
+              }
+            ],
+            "runtimeRef": {
+              "name": "torch"
+            },
+            "trainer": {
+              "numNodes": 4
+            }
+          }
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&copy.object).unwrap());
 }
 
 #[test]
@@ -62,13 +91,24 @@ fn changes_are_made_and_told() {
         "script": "print(2)\n", "args": {"lr": 0.01, "epochs": 3}, "time_limit_seconds": 60,
         "env": {"SEED": 1}, "image": "example.org/own:2"});
     let copy = retry(trainer, changes).unwrap();
-    expect![[r#""#]].assert_eq(&copy.changed.join("\n"));
+    expect![[r#"
+        num_nodes: 2 instead of 4
+        time_limit_seconds: 60, of which the job said nothing
+        queue: b, of which the job said nothing
+        image: example.org/own:2, of which the job said nothing
+        memory: 8Gi instead of 4Gi
+        nvidia.com/gpu: 2, of which the job said nothing
+        args.epochs: 3, of which the job said nothing
+        args.lr: 0.01 instead of 0.1
+        script: 0111afd387e1ad57 instead of cc42155088fca573
+        env.SEED: set"#]]
+    .assert_eq(&copy.changed.join("\n"));
     let trainer = &copy.object["spec"]["trainer"];
     let env: Vec<k8s_openapi::api::core::v1::EnvVar> =
         serde_json::from_value(trainer["env"].clone()).unwrap();
     assert_eq!(workloads::code::delivered(&env).as_deref(), Some("print(2)\n"));
     let told = env.iter().find(|it| it.name == "FUNC_ARGS").unwrap();
-    assert_eq!(told.value.as_deref(), Some(r#"{"lr":0.01,"epochs":3}"#));
+    assert_eq!(told.value.as_deref(), Some(r#"{"epochs":3,"lr":0.01}"#));
     assert_eq!(trainer["args"], json!(["--lr=0.01", "--epochs=3"]));
     assert_eq!(
         trainer["resourcesPerNode"]["limits"],
@@ -84,7 +124,7 @@ fn a_recipe_s_settings_are_exchanged() {
     let copy = retry(trainer, changes).unwrap();
     assert_eq!(
         copy.object["spec"]["trainer"]["args"],
-        json!(["batch_size=2", "dataset.train_on_input=True", "optimizer.lr=1e-5"])
+        json!(["batch_size=2", "dataset.train_on_input=True", "optimizer.lr=0.00001"])
     );
 }
 
@@ -102,7 +142,15 @@ fn what_cannot_be_changed_is_said() {
     ] {
         told += &format!("{}\n", retry(json!({}), changes).err().expect("a refusal"));
     }
-    expect![[r#""#]].assert_eq(&told);
+    expect![[r#"
+        argument "changes.script" cannot take the place of a program that is not a script of run_custom_training
+        argument "changes.runtime" is not known, known are args, env, image, num_nodes, queue, resources_per_node, script, time_limit_seconds
+        argument "changes.num_nodes" is 0, must be between 1 and 1000
+        argument "changes.resources_per_node.memory" must be a quantity such as 2, "500m" or "4Gi", and is "much"
+        argument "changes.image" is "https://x", must have a name of small letters, digits, '.', '_' and '-', as in registry.example.org/team/image:tag
+        argument "changes.env.HF_TOKEN" looks like a secret, which everyone who may read the job would see: put it into a Secret and give {"secret": NAME, "key": KEY}
+        argument "changes.args.a" must be a string, a number or a boolean
+    "#]].assert_eq(&told);
 }
 
 #[test]
