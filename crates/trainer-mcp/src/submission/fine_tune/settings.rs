@@ -39,12 +39,15 @@ struct Lora {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
 enum Module {
-    QProj,
-    KProj,
-    VProj,
-    OutputProj,
+    #[serde(rename = "q_proj")]
+    Query,
+    #[serde(rename = "k_proj")]
+    Key,
+    #[serde(rename = "v_proj")]
+    Value,
+    #[serde(rename = "output_proj")]
+    Output,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -227,16 +230,16 @@ fn scalar(text: &str) -> String {
 }
 
 fn usual_modules() -> Vec<Module> {
-    vec![Module::QProj, Module::VProj, Module::OutputProj]
+    vec![Module::Query, Module::Value, Module::Output]
 }
 
 impl Module {
     fn name(self) -> &'static str {
         match self {
-            Self::QProj => "q_proj",
-            Self::KProj => "k_proj",
-            Self::VProj => "v_proj",
-            Self::OutputProj => "output_proj",
+            Self::Query => "q_proj",
+            Self::Key => "k_proj",
+            Self::Value => "v_proj",
+            Self::Output => "output_proj",
         }
     }
 }
