@@ -113,3 +113,26 @@ async fn an_image_runs_as_it_is() {
         "{ended}"
     );
 }
+
+/// The folder is on this machine, as the processes of Pods are.
+#[tokio::test]
+async fn a_model_lands_in_a_folder_that_the_job_is_told() {
+    let cluster = Cluster::under_test().await;
+    let namespace = cluster.namespace().await;
+    training::once(&namespace).await;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("models/first");
+    let script = "import os\nopen(os.environ['MODEL_OUTPUT'] + '/model', 'w').write('trained')";
+    let job = json!({"name": "lands", "runtime": "once", "script": script, "output": place,
+        "confirmed": true});
+    let made = namespace.call("run_custom_training", job).await;
+    assert_eq!(made["output"], format!("file://{}", place.display()), "{made}");
+    assert_eq!(ended(&namespace, "lands").await["phase"], "Succeeded");
+    assert_eq!(std::fs::read_to_string(place.join("model")).unwrap(), "trained");
+
+    let elsewhere = json!({"name": "image", "image": "example.org/own:2", "output": "/models",
+        "runtime": "once"});
+    let refused = namespace.call("run_container_training", elsewhere).await;
+    assert_eq!(refused["code"], "invalid_argument", "{refused}");
+    assert!(refused["message"].to_string().contains("pvc://CLAIM/PATH"), "{refused}");
+}
