@@ -78,6 +78,9 @@ fn every_sign_is_seen_by_a_test_or_stands_written() {
         nvidia.com/gpu.product: NVIDIA/k8s-device-plugin docs/gpu-feature-discovery/README.md
         amd.com/gpu.product-name: ROCm/k8s-device-plugin cmd/k8s-node-labeller/README.md
         cloud.google.com/gke-accelerator: cloud.google.com/kubernetes-engine/docs/how-to/gpus
+        pod-security.kubernetes.io/enforce: k8s.io/pod-security-admission api/constants.go
+        storageclass.kubernetes.io/is-default-class: k8s.io/kubernetes pkg/volume/util/storageclass.go
+        Active: sigs.k8s.io/kueue apis/kueue/v1beta1/localqueue_types.go
         this cluster runs Pods as processes and cannot run: this project's local cluster
     "#]]
     .assert_eq(&documented);

@@ -5,7 +5,9 @@ mod errors;
 mod fine_tuning;
 mod jobs;
 mod outcomes;
+mod pre_flight;
 mod repeating;
+mod runtimes;
 mod volumes;
 
 use expect_test::expect;
@@ -28,5 +30,5 @@ async fn a_reader_is_offered_no_tool_that_writes() {
     let namespace = cluster.namespace().await;
     let groups = ["system:masters"];
     let agent = namespace.agent("reader", &groups, Policy::of(Persona::Readonly)).await;
-    expect!["estimate_resources get_cluster_resources get_runtime get_training_events get_training_job get_training_logs health_check list_runtimes list_training_jobs wait_for_training"].assert_eq(&agent.tools().await.join(" "));
+    expect!["estimate_resources get_cluster_resources get_runtime get_training_events get_training_job get_training_logs health_check list_runtimes list_training_jobs pre_flight wait_for_training"].assert_eq(&agent.tools().await.join(" "));
 }

@@ -26,9 +26,18 @@ fn fixture(tool: &str) -> Value {
         }
         "update_training_job" => json!({"name": "idle", "action": "resume"}),
         "delete_training_job" => json!({"name": "idle"}),
+        "get_runtime_packages" => json!({"name": "python"}),
+        "create_runtime" => {
+            json!({"name": "another", "framework": "torch", "spec": {"mlPolicy": {"numNodes": 1}}})
+        }
+        "patch_runtime" => json!({"name": "python", "patch": {"mlPolicy": {"numNodes": 2}}}),
+        "delete_runtime" => json!({"name": "python", "even_if_used": true}),
         other => panic!("{other} writes: give it a call to confirm"),
     }
 }
+
+/// Tools that remove again what they make, and wait for it to end, which nothing does here.
+const TIDY: &[&str] = &["get_runtime_packages"];
 
 /// The same sets without their controllers, so that only tools change the cluster.
 fn at_rest() -> Vec<&'static ToolSet> {
@@ -82,6 +91,9 @@ async fn an_unconfirmed_call_changes_nothing_and_a_confirmed_one_does() {
         assert_eq!(session.call(tool.name, call.clone()).await, preview);
         assert_eq!(objects(session.kube()).await, before, "{}", tool.name);
 
+        if TIDY.contains(&tool.name) {
+            continue;
+        }
         call["confirmed"] = json!(true);
         let done = session.call(tool.name, call).await;
         assert_eq!(done["preview"], false, "{}: {done}", tool.name);

@@ -37,14 +37,14 @@ async fn published_figures_are_met() {
     let compared = compared().await;
     for it in &compared {
         let Figure { what, .. } = &it.figure;
-        let missed = MISSED.contains(what);
+        let missed = missed(what).is_some();
         assert_eq!(it.off().abs() > TOLERANCE, missed, "{what}: {:.3} GiB", it.gib);
     }
     let met = |known| {
         let of_kind = compared.iter().filter(|it| it.figure.known == known);
         of_kind.filter(|it| it.off().abs() <= TOLERANCE).count()
     };
-    assert!(met(Known::Before) >= 6);
+    assert!(met(Known::Before) >= 6 && met(Known::After) >= 4);
 }
 
 async fn compared() -> Vec<Compared> {
@@ -65,6 +65,11 @@ fn lines(estimate: &Value, names: &[&str]) -> f64 {
     let lines = estimate["lines"].as_array().unwrap().iter();
     let named = lines.filter(|it| names.contains(&it["what"].as_str().unwrap()));
     named.map(|it| it["gib"].as_f64().unwrap()).sum()
+}
+
+/// Why a figure is missed, if it is known to be.
+fn missed(what: &str) -> Option<&'static str> {
+    MISSED.iter().find(|(it, _)| *it == what).map(|(_, why)| *why)
 }
 
 fn document(compared: &[Compared]) -> String {
@@ -89,7 +94,7 @@ fn document(compared: &[Compared]) -> String {
         .unwrap();
         for it in rows {
             let Figure { what, published, source, .. } = &it.figure;
-            let missed = if MISSED.contains(what) { ", **missed**" } else { "" };
+            let missed = if missed(what).is_some() { ", **missed**" } else { "" };
             let off = it.off() * 100.0;
             writeln!(
                 text,
@@ -98,6 +103,10 @@ fn document(compared: &[Compared]) -> String {
             )
             .unwrap();
         }
+    }
+    text.push_str("\n## Missed\n\n");
+    for (what, why) in MISSED {
+        writeln!(text, "- {what}: {why}.").unwrap();
     }
     text.push_str("\n## The calls\n\n");
     for it in compared {

@@ -21,6 +21,10 @@ async fn calls_ask_the_cluster_seldom() {
         session.call("run_custom_training", job).await;
     }
     let job = json!({"name": "counted-7"});
+    let everything = json!({"arguments": {
+        "env": {"HF_TOKEN": {"secret": "hf", "key": "token"}},
+        "options": {"queue": "team",
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}}});
     for (tool, arguments, most) in [
         ("list_training_jobs", json!({}), 1),
         ("list_training_jobs", json!({"limit": 5}), 1),
@@ -28,6 +32,11 @@ async fn calls_ask_the_cluster_seldom() {
         ("get_training_job", job.clone(), 3),
         ("get_runtime", json!({"name": "python"}), 3),
         ("get_training_events", job, 3),
+        ("estimate_resources", json!({"model": "7B"}), 0),
+        ("estimate_resources", json!({"runtime": "python"}), 2), // As list_runtimes.
+        ("get_cluster_resources", json!({}), 3),
+        ("pre_flight", json!({"arguments": {}}), 12),
+        ("pre_flight", everything, 12),
     ] {
         let before = count.load(Ordering::SeqCst);
         session.call(tool, arguments.clone()).await;

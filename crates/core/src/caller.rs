@@ -106,7 +106,7 @@ impl Caller {
         self.call.progress.is_wanted()
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
+    pub(crate) fn policy(&self) -> &Arc<Policy> {
         &self.policy
     }
 
@@ -145,6 +145,11 @@ impl Caller {
         self.knowledge.client.clone()
     }
 
+    /// The version in which the cluster serves a kind of object, if it does.
+    pub async fn version_of(&self, resource: crate::Resource) -> Option<String> {
+        self.recent_facts().await.version_of(resource).map(str::to_owned)
+    }
+
     /// The same caller, before whom these sets are.
     pub(crate) fn before(self, sets: &[&'static ToolSet]) -> Self {
         let mut tools: Vec<ToolDef> = sets.iter().flat_map(|set| set.tools()).copied().collect();
@@ -162,10 +167,14 @@ impl Caller {
     }
 
     /// The same caller for one call of a tool: able to do only what the tool has declared, and to
-    /// write only where the call does not rehearse.
+    /// write only where the tool writes and the call does not rehearse.
     pub(crate) fn calling(&self, tool: &ToolDef, call: Call) -> Self {
-        let client =
-            passage::client(&self.client, tool.needs, Arc::clone(&self.policy), call.rehearses);
+        let rehearses = call.rehearses || !tool.effect.writes();
+        let client = passage::client(&self.client, tool.needs, Arc::clone(&self.policy), rehearses);
+        self.through(client, call)
+    }
+
+    pub(crate) fn through(&self, client: Client, call: Call) -> Self {
         Self { client, call: Arc::new(call), ..self.clone() }
     }
 }

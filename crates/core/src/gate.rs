@@ -33,7 +33,7 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn hint(&self) -> String {
+    pub fn hint(&self) -> String {
         match self {
             Self::Persona(persona) => {
                 format!("whoever runs this server can start it with --persona {persona}")

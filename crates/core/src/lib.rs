@@ -27,6 +27,7 @@ mod policy;
 mod progress;
 mod proxy;
 mod redact;
+mod rehearsal;
 mod schema;
 mod server;
 mod sign;
@@ -50,6 +51,7 @@ pub use crate::{
     policy::{Persona, Policy, PolicyError, Rules},
     progress::{Progress, Step},
     redact::{withhold, without_variables},
+    rehearsal::Rehearsal,
     server::Server,
     sign::Sign,
     tool::{Block, Effect, Need, Resource, Tool, ToolDef},

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::{FutureExt as _, future::BoxFuture};
+use kube::Client;
 use rmcp::model::{JsonObject, ToolAnnotations};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -102,6 +103,9 @@ pub struct Need {
     /// Whether the tool is useless without it. Without an optional need it works with less, and
     /// says what it could not see.
     pub required: bool,
+    /// Whether it is only used where the caller has it for another purpose: no role is published for
+    /// it. A reading tool may borrow a writing verb, since what it sends is only rehearsed.
+    pub borrowed: bool,
 }
 
 /// A tool as the registry holds it: its types erased, its facts at hand.
@@ -144,12 +148,17 @@ impl std::fmt::Display for Resource {
 impl Need {
     /// Reads as it is meant: a need `to` list train jobs.
     pub const fn to(verbs: &'static [&'static str], resource: Resource) -> Self {
-        Self { verbs, resource, required: true }
+        Self { verbs, resource, required: true, borrowed: false }
     }
 
     /// A need that the tool can do without: `perhaps` to list nodes.
     pub const fn perhaps(verbs: &'static [&'static str], resource: Resource) -> Self {
-        Self { verbs, resource, required: false }
+        Self { verbs, resource, required: false, borrowed: false }
+    }
+
+    /// A need that nobody is given for the tool's sake: it makes do with what the caller has anyway.
+    pub const fn borrowed(verbs: &'static [&'static str], resource: Resource) -> Self {
+        Self { verbs, resource, required: false, borrowed: true }
     }
 }
 
@@ -202,21 +211,7 @@ impl ToolDef {
         caller: &Caller,
         progress: Progress,
     ) -> Result<Answer> {
-        let schemas = (self.schemas)();
-        arguments::check(&schemas.input, &mut arguments)?;
-        let namespace = arguments.get("namespace").and_then(Value::as_str);
-        if schemas.takes_namespace()
-            && let Some(namespace) = namespace.filter(|it| !is_namespace(it))
-        {
-            let namespace: String = namespace.chars().take(80).collect();
-            let problem =
-                format!("is {namespace:?}, must be lower-case letters, digits and '-', at most 63");
-            return Err(Error::argument("namespace", problem));
-        }
-        let namespace = caller.namespace(namespace);
-        if schemas.takes_namespace() && !caller.policy().admits_namespace(namespace) {
-            return Err(Error::Namespace(namespace.to_owned()));
-        }
+        let schemas = self.check(&mut arguments, caller)?;
         let confirmed = self.changes(&arguments);
         arguments.remove("confirmed");
         let digest = digest::of(self.name, &schemas, &arguments, caller);
@@ -235,6 +230,40 @@ impl ToolDef {
         }
         let output = (self.run)(arguments, &caller.calling(self, call(false))).await?;
         confirmation::done(output)
+    }
+
+    /// Rehearses the call for a caller whose client stores nothing.
+    pub(crate) async fn rehearsed(
+        &self,
+        mut arguments: JsonObject,
+        caller: &Caller,
+        client: Client,
+    ) -> Result<Value> {
+        let schemas = self.check(&mut arguments, caller)?;
+        arguments.remove("confirmed");
+        let digest = digest::of(self.name, &schemas, &arguments, caller);
+        let call = Call { digest, rehearses: true, progress: Progress::default() };
+        Ok((self.run)(arguments, &caller.through(client, call)).await?.value)
+    }
+
+    /// Whether the arguments are what the tool takes, in a namespace that the policy admits.
+    fn check(&self, arguments: &mut JsonObject, caller: &Caller) -> Result<Arc<Schemas>> {
+        let schemas = (self.schemas)();
+        arguments::check(&schemas.input, arguments)?;
+        let namespace = arguments.get("namespace").and_then(Value::as_str);
+        if schemas.takes_namespace()
+            && let Some(namespace) = namespace.filter(|it| !is_namespace(it))
+        {
+            let namespace: String = namespace.chars().take(80).collect();
+            let problem =
+                format!("is {namespace:?}, must be lower-case letters, digits and '-', at most 63");
+            return Err(Error::argument("namespace", problem));
+        }
+        let namespace = caller.namespace(namespace);
+        if schemas.takes_namespace() && !caller.policy().admits_namespace(namespace) {
+            return Err(Error::Namespace(namespace.to_owned()));
+        }
+        Ok(schemas)
     }
 
     /// Whether a call may be left half done, unless it is rehearsed as a whole first.

@@ -1,6 +1,8 @@
 //! What the cluster has for training jobs, and how much of it is free.
 
 mod nodes;
+pub(crate) mod queues;
+mod room;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -22,30 +24,36 @@ use crate::{
     api::runtime::is_device,
     capacity::{
         nodes::{Group, Total},
-        usage::{ByNode, PodUsage},
+        queues::{LOCAL_QUEUES, Queue},
+        usage::{Amounts, ByNode, PodUsage},
     },
 };
 
-pub(crate) use self::nodes::SIGNS;
+pub(crate) use self::{
+    nodes::SIGNS,
+    room::{Room, requests, shown},
+};
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetClusterResources>()];
 
-const NODES: Resource = Resource::cluster("", "nodes");
-const QUOTAS: Resource = Resource::namespaced("", "resourcequotas");
+pub(crate) const NODES: Resource = Resource::cluster("", "nodes");
+pub(crate) const QUOTAS: Resource = Resource::namespaced("", "resourcequotas");
 /// More than a large cluster has; in one request.
-const MOST_NODES: u32 = 5_000;
+pub(crate) const MOST_NODES: u32 = 5_000;
 /// Pods are read in pages, and of a page only the sums are kept: memory stays the same.
 const PAGE: u32 = 500;
 const PAGES: u32 = 40;
+/// Pods that take up room.
+const LIVING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 const MOST_GROUPS: usize = 12;
 const MOST_QUOTAS: usize = 10;
 
 /// Shows nodes by kind, with CPUs, memory and devices of any vendor, what is free of them, and the
-/// namespace's quotas. Call it before choosing a job's size.
+/// namespace's quotas and queues. Call it before choosing a job's size.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetClusterResources {
-    /// Whose quotas; default: yours.
+    /// Whose; default: yours.
     namespace: Option<String>,
 }
 
@@ -64,6 +72,12 @@ struct ClusterResources {
     kinds_not_shown: Option<usize>,
     /// What the namespace may use.
     quotas: Vec<Quota>,
+    /// Kueue's, of the namespace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    queues: Vec<Queue>,
+    /// What the namespace's own Pods ask for, where not all Pods can be seen.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    own_pods: BTreeMap<String, String>,
     /// What could not be seen, and what that means for the numbers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unseen: Vec<String>,
@@ -86,18 +100,26 @@ impl Tool for GetClusterResources {
         Need::perhaps(&["list"], NODES),
         Need::perhaps(&["list"], PODS),
         Need::perhaps(&["list"], QUOTAS),
+        Need::borrowed(&["list"], LOCAL_QUEUES),
     ];
 
     async fn call(self, caller: &Caller) -> Result<ClusterResources> {
         let (nodes, quotas) =
             (caller.cluster_api::<Node>(), caller.api::<ResourceQuota>(self.namespace.as_deref()));
         let (few, all) = (ListParams::default().limit(MOST_NODES), ListParams::default());
-        let (nodes, taken, quotas) =
-            futures::join!(seen(nodes.list(&few)), seen(taken(caller)), seen(quotas.list(&all)));
-        let (nodes, taken, quotas) = (nodes?, taken?, quotas?);
+        let namespace = caller.namespace(self.namespace.as_deref());
+        let (nodes, taken, quotas, queues) = futures::join!(
+            seen(nodes.list(&few)),
+            seen(taken(caller, PAGE, PAGES)),
+            seen(quotas.list(&all)),
+            seen(queues::of(caller, namespace))
+        );
+        let (nodes, taken, quotas, queues) = (nodes?, taken?, quotas?, queues?);
         let mut unseen = Vec::new();
         if nodes.is_none() {
-            unseen.push("nodes: you may not list them, so only quotas are known".to_owned());
+            unseen.push(
+                "nodes: you may not list them, so only what the namespace has is known".to_owned(),
+            );
         } else if taken.is_none() {
             unseen.push(
                 "other people's Pods: you may not list all, so what is free is unknown".to_owned(),
@@ -108,6 +130,19 @@ impl Tool for GetClusterResources {
         if quotas.is_none() {
             unseen.push("quotas: you may not list them".to_owned());
         }
+        if queues.is_none() {
+            unseen.push("Kueue's queues: you may not list them".to_owned());
+        }
+        let own_pods = match (&nodes, &taken) {
+            (Some(_), Some(_)) => BTreeMap::new(),
+            _ => match seen(own_pods(caller, namespace)).await? {
+                Some(own) => own,
+                None => {
+                    unseen.push("your own Pods: you may not list them".to_owned());
+                    BTreeMap::new()
+                }
+            },
+        };
         let used = taken.map(|it| it.by_node);
         let nodes: Option<Vec<Node>> = nodes.map(|it| it.items);
         let groups = nodes::groups(nodes.as_deref().unwrap_or_default(), used.as_ref());
@@ -122,9 +157,29 @@ impl Tool for GetClusterResources {
             kinds_not_shown: groups.len().checked_sub(MOST_GROUPS).filter(|it| *it > 0),
             nodes: groups.into_iter().take(MOST_GROUPS).collect(),
             quotas,
+            queues: queues.unwrap_or_default(),
+            own_pods,
             unseen,
         })
     }
+}
+
+/// How many living Pods the namespace has, and what they ask for together.
+async fn own_pods(caller: &Caller, namespace: &str) -> kube::Result<BTreeMap<String, String>> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods");
+    let request = Request::new(path).list(&ListParams::default().fields(LIVING).limit(PAGE));
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    let found: ObjectList<PodUsage> = caller.client().request(request).await?;
+    let mut sum = Amounts::new();
+    found.items.iter().for_each(|it| usage::add(&mut sum, &it.requests()));
+    let mut own: BTreeMap<String, String> = sum
+        .into_iter()
+        .map(|(resource, it)| (resource.clone(), usage::show(&resource, it)))
+        .collect();
+    let more =
+        if found.metadata.continue_.is_some_and(|it| !it.is_empty()) { " and more" } else { "" };
+    own.insert("pods".to_owned(), format!("{}{more}", found.items.len()));
+    Ok(own)
 }
 
 /// Without the right, or where the policy keeps to some namespaces, there is nothing to see.
@@ -137,19 +192,18 @@ async fn seen<T>(request: impl Future<Output = kube::Result<T>>) -> Result<Optio
 }
 
 /// What Pods take.
-#[derive(Default)]
-struct Taken {
-    by_node: ByNode,
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) by_node: ByNode,
     /// How many Pods were looked at, where there are more.
-    beyond: Option<usize>,
+    pub(crate) beyond: Option<usize>,
 }
 
-/// Of all Pods that take up room.
-async fn taken(caller: &Caller) -> kube::Result<Taken> {
-    let living = "status.phase!=Succeeded,status.phase!=Failed";
-    let mut params = ListParams::default().fields(living).limit(PAGE);
+/// Of all Pods that take up room, in so many requests at most.
+pub(crate) async fn taken(caller: &Caller, page: u32, pages: u32) -> kube::Result<Taken> {
+    let mut params = ListParams::default().fields(LIVING).limit(page);
     let (mut taken, mut seen) = (Taken::default(), 0);
-    for _ in 0..PAGES {
+    for _ in 0..pages {
         let request = Request::new("/api/v1/pods").list(&params);
         let request = request.map_err(kube::Error::BuildRequest)?;
         let page: ObjectList<PodUsage> = match caller.client().request(request).await {

@@ -9,6 +9,7 @@ pub mod jobs;
 mod local;
 pub mod logs;
 pub mod phase;
+pub mod pre_flight;
 pub mod runtimes;
 pub mod steps;
 pub mod submission;
@@ -21,7 +22,7 @@ use kubeflow_mcp_core::{Sign, ToolSet};
 
 /// What the tools conclude something from, of training jobs, of what is made for them, and of nodes.
 pub fn signs() -> Vec<Sign> {
-    [phase::SIGNS.as_slice(), &capacity::SIGNS, &submission::SIGNS].concat()
+    [phase::SIGNS.as_slice(), &capacity::SIGNS, &pre_flight::SIGNS, &submission::SIGNS].concat()
 }
 
 pub const TOOL_SET: ToolSet = ToolSet {
@@ -32,6 +33,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
         capacity::TOOLS,
         estimates::TOOLS,
         runtimes::TOOLS,
+        pre_flight::TOOLS,
         submission::TOOLS,
         jobs::TOOLS,
         logs::TOOLS,

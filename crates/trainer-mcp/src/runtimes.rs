@@ -1,6 +1,13 @@
 //! What training jobs can be started from.
 
 pub mod catalogue;
+mod creation;
+mod deletion;
+mod difference;
+mod explained;
+mod packages;
+mod patching;
+mod place;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +22,14 @@ use crate::{
     runtimes::catalogue::{Catalogue, Entry},
 };
 
-pub const TOOLS: &[ToolDef] = &[ToolDef::of::<ListRuntimes>(), ToolDef::of::<GetRuntime>()];
+pub const TOOLS: &[ToolDef] = &[
+    ToolDef::of::<ListRuntimes>(),
+    ToolDef::of::<GetRuntime>(),
+    ToolDef::of::<packages::GetRuntimePackages>(),
+    ToolDef::of::<creation::CreateRuntime>(),
+    ToolDef::of::<patching::PatchRuntime>(),
+    ToolDef::of::<deletion::DeleteRuntime>(),
+];
 
 const NEEDS: &[Need] = &[Need::to(&["list"], CLUSTER_RUNTIMES), Need::perhaps(&["list"], RUNTIMES)];
 
@@ -119,8 +133,8 @@ impl Tool for ListRuntimes {
     }
 }
 
-/// Shows one runtime: its steps, resources, environment and volumes. Call it to see what a job
-/// started from it would get.
+/// Shows one runtime: its steps, resources and volumes, and what a job may override. Call it to see
+/// what a job started from it would get.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetRuntime {
@@ -141,6 +155,12 @@ struct Details {
     /// Volumes made for each job, which go when the job is deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     volume_claims: Vec<String>,
+    /// The tools that start jobs from it.
+    used_by: Vec<&'static str>,
+    /// What a job may set for itself.
+    overridable: Vec<String>,
+    /// What a job cannot change.
+    fixed: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -179,6 +199,9 @@ impl Tool for GetRuntime {
                 .collect(),
             steps: steps(&runtime),
             volume_claims: claims.collect(),
+            used_by: explained::used_by(&runtime),
+            overridable: explained::overridable(&runtime),
+            fixed: explained::fixed(&runtime),
         })
     }
 }

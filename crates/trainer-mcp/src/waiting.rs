@@ -94,6 +94,22 @@ impl Target {
     }
 }
 
+/// Waits until a job is over, or cannot get further without help, or the time is.
+pub(crate) async fn until_over(
+    caller: &Caller,
+    namespace: &str,
+    name: &str,
+    timeout_seconds: u32,
+) -> Result<()> {
+    let wait = WaitForTraining {
+        name: name.to_owned(),
+        namespace: Some(namespace.to_owned()),
+        target_statuses: complete_or_stuck(),
+        timeout_seconds,
+    };
+    wait.call(caller).await.map(drop)
+}
+
 /// A sign of life for clients that give up on silence.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Changes that come together are judged together.

@@ -18,6 +18,18 @@ const ROLES: &str = include_str!("../../../deploy/rbac.yaml");
 /// that would like to count them says that it could not.
 const NOT_GRANTED: &str = "list pods everywhere";
 
+/// Likewise: whoever deletes a runtime of the whole cluster is told that they could not see its users.
+const NOBODY_S_JOBS: &str = "list trainjobs everywhere";
+
+/// Whether a right is one that the tool only uses where the caller has it anyway.
+fn borrowed(tool: &str, refused: &str) -> bool {
+    let needs = tools().filter(|it| it.name == tool).flat_map(|it| it.needs);
+    needs.filter(|it| it.borrowed).any(|need| {
+        let asks = |verb: &str| format!("{verb} {} ", need.resource.plural);
+        need.verbs.iter().any(|verb| refused.starts_with(&asks(verb)))
+    })
+}
+
 #[tokio::test]
 async fn readonly_may_do_what_it_is_offered_and_no_more() {
     prove(Persona::Readonly).await;
@@ -49,24 +61,40 @@ async fn prove(persona: Persona) {
     let (meant, others): (Vec<&ToolDef>, _) = tools().partition(|it| it.persona <= persona);
     assert_eq!(offered, meant.iter().map(|it| it.name.to_owned()).collect());
 
-    for (tool, arguments) in calls(&meant) {
+    for (tool, arguments) in calls(&meant, namespace.name()) {
         let answer = agent.call(tool, arguments).await;
         assert!(answer.get("code").is_none(), "{tool}: {answer}");
         let mut refused = account.witness.refused();
-        if tool == "get_cluster_resources" {
-            assert_eq!(refused, [NOT_GRANTED], "{answer}");
-            assert!(answer["unseen"].to_string().contains("other people's Pods"), "{answer}");
-            refused.clear();
-        } else {
-            assert!(answer.get("unseen").is_none(), "{tool}: {answer}");
+        match tool {
+            "get_cluster_resources" => {
+                assert_eq!(refused, [NOT_GRANTED], "{answer}");
+                assert!(answer["unseen"].to_string().contains("other people's Pods"), "{answer}");
+            }
+            "delete_runtime" if refused == [NOBODY_S_JOBS] => {
+                assert!(answer["unseen"].to_string().contains("training jobs"), "{answer}");
+            }
+            "pre_flight" => {
+                let may_submit = persona >= Persona::DataScientist;
+                assert_eq!(answer["would_run"] != "fail", may_submit, "{answer}");
+            }
+            _ => assert!(answer.get("unseen").is_none(), "{tool}: {answer}"),
         }
+        refused.retain(|it| {
+            ![NOT_GRANTED, NOBODY_S_JOBS].contains(&it.as_str()) && !borrowed(tool, it)
+        });
         assert!(refused.is_empty(), "{tool}: {refused:?}");
     }
     assert!(account.unused().is_empty(), "granted, and never needed: {:?}", account.unused());
 
     // What keeps the others away is the policy alone, where they need no further right.
     let others: Vec<&ToolDef> = others.into_iter().filter(|it| needs_more(it, &meant)).collect();
-    for (tool, arguments) in calls(&others) {
+    // What is not there could not be refused.
+    let runtimes = calls(&others, namespace.name());
+    let of_runtimes = |name: &str| runtimes.iter().filter(|it| it.0 == name).collect::<Vec<_>>();
+    for (tool, call) in of_runtimes("create_runtime") {
+        namespace.call(tool, call.clone()).await;
+    }
+    for (tool, arguments) in calls(&others, namespace.name()) {
         let tool = others.iter().find(|it| it.name == tool).expect("a call of one of them");
         let policy = Policy::of(Persona::PlatformAdmin);
         let refused = call_past_gate(account.client.clone(), policy, tool, arguments).await;
@@ -75,12 +103,16 @@ async fn prove(persona: Persona) {
         assert!(message.contains("system:serviceaccount:"), "the API server says it: {message}");
         assert!(!account.witness.refused().is_empty(), "{}", tool.name);
     }
+    for (tool, call) in of_runtimes("delete_runtime") {
+        namespace.call(tool, call.clone()).await;
+    }
     account.remove(&cluster.admin()).await;
 }
 
 /// Whether a tool is useless without a right that none of the others needs.
 fn needs_more(tool: &ToolDef, others: &[&ToolDef]) -> bool {
-    let granted: Vec<&Need> = others.iter().flat_map(|it| it.needs).collect();
+    let granted: Vec<&Need> =
+        others.iter().flat_map(|it| it.needs).filter(|it| !it.borrowed).collect();
     let lacks = |need: &Need| {
         let has = |verb: &&&str| {
             granted.iter().any(|it| it.resource == need.resource && it.verbs.contains(verb))
@@ -138,11 +170,29 @@ fn submission(name: &str) -> Value {
 
 /// Calls by which each of the tools asks for all that it may need, and writes; in an order in which
 /// none hinders the next.
-fn calls(tools: &[&'static ToolDef]) -> Vec<(&'static str, Value)> {
+fn calls(tools: &[&'static ToolDef], namespace: &str) -> Vec<(&'static str, Value)> {
+    // Of the whole cluster, in which other tests make theirs.
+    let everywhere = format!("{namespace}-runtime");
+    let create = |name: &str| {
+        let pod = json!({"containers": [{"name": "node", "image": "localhost/host-python"}]});
+        let job = json!({"name": "node", "template": {
+            "metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}},
+            "spec": {"template": {"spec": pod}}}});
+        let spec =
+            json!({"mlPolicy": {"numNodes": 1}, "template": {"spec": {"replicatedJobs": [job]}}});
+        json!({"name": name, "framework": "python", "spec": spec, "confirmed": true})
+    };
+    let patch = |name: &str| json!({"name": name, "patch": {"mlPolicy": {"numNodes": 2}}, "confirmed": true});
+    let delete = |name: &str| json!({"name": name, "even_if_used": true, "confirmed": true});
+    let within = |mut call: Value| {
+        call["namespace"] = json!(namespace);
+        call
+    };
     let all = [
         ("health_check", json!({})),
         ("get_cluster_resources", json!({})),
         ("estimate_resources", json!({"model": "7B", "runtime": "host"})),
+        ("pre_flight", json!({"arguments": {"runtime": "host"}})),
         ("list_runtimes", json!({})),
         ("get_runtime", json!({"name": "host"})),
         ("list_training_jobs", json!({})),
@@ -166,6 +216,16 @@ fn calls(tools: &[&'static ToolDef]) -> Vec<(&'static str, Value)> {
         ("retry_training_job", json!({"job": "idle", "name": "again", "confirmed": true})),
         ("update_training_job", json!({"name": "idle", "action": "resume", "confirmed": true})),
         ("delete_training_job", json!({"name": "runs", "confirmed": true})),
+        ("get_runtime_packages", json!({"name": "host", "confirmed": true})),
+        ("create_runtime", create(&everywhere)),
+        ("create_runtime", within(create("own"))),
+        // The same again finds what it has made.
+        ("create_runtime", create(&everywhere)),
+        ("create_runtime", within(create("own"))),
+        ("patch_runtime", patch(&everywhere)),
+        ("patch_runtime", within(patch("own"))),
+        ("delete_runtime", delete(&everywhere)),
+        ("delete_runtime", within(delete("own"))),
     ];
     for tool in tools {
         assert!(all.iter().any(|(name, _)| *name == tool.name), "{}: give it a call", tool.name);

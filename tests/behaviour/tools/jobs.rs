@@ -40,32 +40,45 @@ async fn runtimes_are_listed_and_shown() {
         &namespace,
         &shown,
         expect![[r#"
-        {
-          "framework": "python",
-          "image": "localhost/host-python",
-          "kind": "TrainingRuntime",
-          "name": "once",
-          "nodes": 1,
-          "resources": {},
-          "steps": [
             {
-              "env": [
-                "JAX_NUM_PROCESSES",
-                "PET_NNODES",
-                "PET_NPROC_PER_NODE",
-                "PET_NODE_RANK",
-                "TRAINJOB_NAME",
-                "PET_MASTER_ADDR",
-                "PET_MASTER_PORT"
+              "fixed": [
+                "its Jobs, their order, and how often they are tried again"
               ],
-              "images": [
-                "localhost/host-python"
+              "framework": "python",
+              "image": "localhost/host-python",
+              "kind": "TrainingRuntime",
+              "name": "once",
+              "nodes": 1,
+              "overridable": [
+                "image, command and arguments of the container \"node\"",
+                "environment and resources of the container \"node\"",
+                "the number of nodes, 1 unless it says otherwise",
+                "node selector, tolerations, volumes and mounts, service account and pull secrets of the Pods of node"
               ],
-              "name": "node"
-            }
-          ],
-          "trainer": "custom"
-        }"#]],
+              "resources": {},
+              "steps": [
+                {
+                  "env": [
+                    "JAX_NUM_PROCESSES",
+                    "PET_NNODES",
+                    "PET_NPROC_PER_NODE",
+                    "PET_NODE_RANK",
+                    "TRAINJOB_NAME",
+                    "PET_MASTER_ADDR",
+                    "PET_MASTER_PORT"
+                  ],
+                  "images": [
+                    "localhost/host-python"
+                  ],
+                  "name": "node"
+                }
+              ],
+              "trainer": "custom",
+              "used_by": [
+                "run_custom_training",
+                "run_container_training"
+              ]
+            }"#]],
     );
     let missing = namespace.call("get_runtime", json!({"name": "onze"})).await;
     assert_eq!(missing["code"], "invalid_argument", "{missing}");

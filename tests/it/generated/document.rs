@@ -10,6 +10,7 @@ pub(super) fn tools(sets: &[&ToolSet]) -> String {
         "# Tools\n\nWritten by `cargo xtask generate` from the tools themselves: every description, argument and result\n\
          below is what an agent is shown. *Persona* is the lowest one that is offered the tool; *needs* is what the\n\
          cluster must serve and the caller be allowed to do, and what is marked *optional* only makes the answer fuller.\n\
+         What is used *where you have it* is in no published role, and nothing is ever stored with it.\n\
          A tool that writes has `confirmed`: without it, the answer is the API server's own dry run of the same request.\n",
     );
     for set in sets {
@@ -41,7 +42,11 @@ fn describe(text: &mut String, tool: &ToolDef) -> std::fmt::Result {
 
 fn need(need: &Need) -> String {
     let group = if need.resource.group.is_empty() { "core" } else { need.resource.group };
-    let optional = if need.required { "" } else { " (optional)" };
+    let optional = match (need.required, need.borrowed) {
+        (true, _) => "",
+        (false, false) => " (optional)",
+        (false, true) => " (where you have it)",
+    };
     format!("{} `{}` of {group}{optional}", need.verbs.join(", "), need.resource.plural)
 }
 

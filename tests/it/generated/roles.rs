@@ -31,7 +31,7 @@ pub(super) fn yaml(sets: &[&ToolSet]) -> String {
 fn rules(sets: &[&ToolSet], persona: Persona) -> Rules {
     let mut verbs: BTreeMap<(bool, &str, &str), BTreeSet<&str>> = BTreeMap::new();
     let tools = sets.iter().flat_map(|set| set.tools()).filter(|tool| tool.persona <= persona);
-    for need in tools.flat_map(|tool| tool.needs) {
+    for need in tools.flat_map(|tool| tool.needs).filter(|need| !need.borrowed) {
         let resource = need.resource;
         verbs
             .entry((resource.namespaced, resource.group, resource.plural))

@@ -17,7 +17,7 @@ use super::GROUP;
 pub const RUNTIMES: Resource = Resource::namespaced(GROUP, "trainingruntimes");
 pub const CLUSTER_RUNTIMES: Resource = Resource::cluster(GROUP, "clustertrainingruntimes");
 
-const FRAMEWORK: &str = "trainer.kubeflow.org/framework";
+pub const FRAMEWORK: &str = "trainer.kubeflow.org/framework";
 const SUPPORT: &str = "trainer.kubeflow.org/support";
 const ANCESTOR: &str = "trainer.kubeflow.org/trainjob-ancestor-step";
 /// The container that training happens in, also in the Job named `launcher`.
@@ -109,9 +109,7 @@ impl Runtime {
     /// The Jobs whose Pods train, for what concerns where and how Pods run.
     pub fn trainer_jobs(&self) -> Vec<&str> {
         let trains = |it: &&ReplicatedJob| {
-            let labels = it.template.metadata.as_ref().and_then(|it| it.labels.as_ref());
-            labels.and_then(|it| it.get(ANCESTOR)).is_some_and(|it| it == "trainer")
-                || [TRAINER, "launcher"].contains(&it.name.as_str())
+            it.is_labelled() || [TRAINER, "launcher"].contains(&it.name.as_str())
         };
         self.spec
             .template
@@ -133,6 +131,11 @@ impl Runtime {
     pub fn claims(&self) -> impl Iterator<Item = &str> {
         let policies = self.spec.template.spec.volume_claim_policies.iter();
         policies.flat_map(|it| &it.templates).filter_map(|it| it.metadata.name.as_deref())
+    }
+
+    /// Whether no Job says that it trains, so that the Trainer leaves all of them as they are.
+    pub fn has_no_trainer_label(&self) -> bool {
+        !self.spec.template.spec.replicated_jobs.iter().any(ReplicatedJob::is_labelled)
     }
 
     /// What each node may use, as far as the runtime says.
@@ -159,6 +162,14 @@ impl Runtime {
 
     fn label(&self, name: &str) -> Option<&str> {
         self.metadata.labels.as_ref()?.get(name).map(String::as_str)
+    }
+}
+
+impl ReplicatedJob {
+    /// Whether it says that it is the one that trains.
+    fn is_labelled(&self) -> bool {
+        let labels = self.template.metadata.as_ref().and_then(|it| it.labels.as_ref());
+        labels.and_then(|it| it.get(ANCESTOR)).is_some_and(|it| it == "trainer")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Taint};
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
 use local_kube::quantity::Quantity;
@@ -162,11 +162,7 @@ impl Kind {
     fn of(node: &Node, allocatable: &Amounts) -> Self {
         let label = |name: &str| node.labels().get(name).cloned();
         let spec = node.spec.clone().unwrap_or_default();
-        let conditions = node.status.iter().flat_map(|it| it.conditions.iter().flatten());
-        let ready = conditions.clone().any(|it| it.type_ == READY.name && it.status == "True");
-        let cordoned = spec.unschedulable == Some(true);
-        let keeps_away = |it: &str| it == "NoSchedule" || it == "NoExecute";
-        let taints = spec.taints.iter().flatten().filter(|it| keeps_away(&it.effect));
+        let taints = spec.taints.iter().flatten().filter(|it| keeps_away(it));
         // Kubernetes' own taints say again what `closed` says.
         let taints = taints.filter(|it| !it.key.starts_with("node.kubernetes.io/"));
         let mut taints: Vec<String> = taints
@@ -177,17 +173,30 @@ impl Kind {
             .collect();
         taints.sort_unstable();
         Self {
-            closed: match (ready, cordoned) {
-                (false, _) => Some("not ready"),
-                (true, true) => Some("cordoned"),
-                (true, false) => None,
-            },
+            closed: closed(node),
             instance_type: label(INSTANCE),
             device_model: PRODUCT.iter().find_map(|it| label(it.name)),
             taints,
             each: allocatable.iter().map(|(name, it)| (name.clone(), rounded(name, *it))).collect(),
         }
     }
+}
+
+/// Why a node takes no Pods at all.
+pub(super) fn closed(node: &Node) -> Option<&'static str> {
+    let mut conditions = node.status.iter().flat_map(|it| it.conditions.iter().flatten());
+    let ready = conditions.any(|it| it.type_ == READY.name && it.status == "True");
+    let cordoned = node.spec.as_ref().is_some_and(|it| it.unschedulable == Some(true));
+    match (ready, cordoned) {
+        (false, _) => Some("not ready"),
+        (true, true) => Some("cordoned"),
+        (true, false) => None,
+    }
+}
+
+/// Whether a taint is more than advice.
+pub(super) fn keeps_away(taint: &Taint) -> bool {
+    taint.effect == "NoSchedule" || taint.effect == "NoExecute"
 }
 
 /// Memory to whole GiB, where there are several.
@@ -200,14 +209,14 @@ fn rounded(resource: &str, amount: Quantity) -> String {
     show(resource, amount)
 }
 
-fn allocatable(node: &Node) -> Amounts {
+pub(super) fn allocatable(node: &Node) -> Amounts {
     let status = node.status.as_ref();
     let allocatable = status.and_then(|it| it.allocatable.as_ref().or(it.capacity.as_ref()));
     amounts(allocatable.into_iter().flatten().map(|(name, it)| (name, it.0.clone().into())))
 }
 
 /// What Pods ask for beyond what there is, as after a resource was taken away, is nothing free.
-fn free(allocatable: &Amounts, used: Option<&Amounts>) -> Amounts {
+pub(super) fn free(allocatable: &Amounts, used: Option<&Amounts>) -> Amounts {
     let left = |(resource, amount): (&String, &Quantity)| {
         let used = used.and_then(|it| it.get(resource)).copied().unwrap_or_default();
         (resource.clone(), (*amount - used).max(Quantity::ZERO))

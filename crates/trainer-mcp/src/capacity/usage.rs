@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::matters;
 
 /// By resource.
-pub(super) type Amounts = BTreeMap<String, Quantity>;
+pub(crate) type Amounts = BTreeMap<String, Quantity>;
 
 /// A Pod, as far as it takes up room: thousands of them are read at once.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,7 +41,7 @@ struct Resources {
 }
 
 /// What is requested on each node.
-pub(super) type ByNode = BTreeMap<String, Amounts>;
+pub(crate) type ByNode = BTreeMap<String, Amounts>;
 
 /// Counts more Pods.
 pub(super) fn count(nodes: &mut ByNode, pods: Vec<PodUsage>) {
@@ -79,7 +79,7 @@ pub(super) fn show(resource: &str, amount: Quantity) -> String {
 impl PodUsage {
     /// The scheduler's sum: init containers run before the others, one by one, except for those that
     /// stay.
-    fn requests(&self) -> Amounts {
+    pub(super) fn requests(&self) -> Amounts {
         let of = |it: &Container| {
             amounts(it.resources.requests.iter().map(|(name, it)| (name, it.clone())))
         };

@@ -78,7 +78,7 @@ impl Kind {
         }
     }
 
-    fn resource(self) -> Resource {
+    pub(super) fn resource(self) -> Resource {
         match self {
             Self::Namespaced => RUNTIMES,
             Self::Cluster => CLUSTER_RUNTIMES,

@@ -89,11 +89,21 @@ async fn one_runtime_is_shown_without_values_of_its_environment() {
     expect![[r#"
         {
           "device": "2 nvidia.com/gpu",
+          "fixed": [
+            "its Jobs, their order, and how often they are tried again",
+            "variables that start with PET_, which torchrun reads"
+          ],
           "framework": "torch",
           "image": "example.org/torch:1",
           "kind": "TrainingRuntime",
           "name": "torch",
           "nodes": 2,
+          "overridable": [
+            "image, command and arguments of the container \"node\"",
+            "environment and resources of the container \"node\"",
+            "the number of nodes, 2 unless it says otherwise",
+            "node selector, tolerations, volumes and mounts, service account and pull secrets of the Pods of node"
+          ],
           "resources": {
             "nvidia.com/gpu": "2"
           },
@@ -109,7 +119,11 @@ async fn one_runtime_is_shown_without_values_of_its_environment() {
               "name": "node"
             }
           ],
-          "trainer": "custom"
+          "trainer": "custom",
+          "used_by": [
+            "run_custom_training",
+            "run_container_training"
+          ]
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&shown).unwrap());
     let unknown = cluster.call::<GetRuntime>(json!({"name": "torhc"})).await;
