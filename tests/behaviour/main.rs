@@ -6,6 +6,7 @@ mod api;
 #[cfg(feature = "clients")]
 mod clients;
 mod conversation;
+mod diagnosis;
 mod differences;
 mod older;
 mod pods;

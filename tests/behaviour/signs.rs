@@ -44,8 +44,15 @@ fn signs() -> Vec<Sign> {
 
 #[test]
 fn every_sign_is_seen_by_a_test_or_stands_written() {
-    let seen =
-        [answers::SIGNS, broken::SIGNS, pods::SIGNS, jobs::SIGNS, crate::older::SIGNS].concat();
+    let seen = [
+        answers::SIGNS,
+        broken::SIGNS,
+        pods::SIGNS,
+        jobs::SIGNS,
+        crate::older::SIGNS,
+        crate::diagnosis::SIGNS,
+    ]
+    .concat();
     let signs = signs();
     let mut documented = String::new();
     for Sign { name, source } in &signs {
@@ -82,6 +89,52 @@ fn every_sign_is_seen_by_a_test_or_stands_written() {
         storageclass.kubernetes.io/is-default-class: k8s.io/kubernetes pkg/volume/util/storageclass.go
         Active: sigs.k8s.io/kueue apis/kueue/v1beta1/localqueue_types.go
         this cluster runs Pods as processes and cannot run: this project's local cluster
+        QuotaReserved: sigs.k8s.io/kueue apis/kueue/v1beta2/workload_types.go
+        ExceedsMaxQuota: sigs.k8s.io/kueue apis/kueue/v1beta2/workload_types.go
+        request > maximum capacity: sigs.k8s.io/kueue pkg/scheduler/flavorassigner/flavorassigner.go
+        is unavailable in ClusterQueue: sigs.k8s.io/kueue pkg/scheduler/flavorassigner/flavorassigner.go
+        doesn't exist: sigs.k8s.io/kueue pkg/cache/queue/manager.go
+        is inactive: sigs.k8s.io/kueue pkg/controller/core/workload_controller.go
+        Misconfigured: sigs.k8s.io/kueue apis/kueue/v1beta2/workload_types.go
+        JobCreationFailed: sigs.k8s.io/jobset pkg/constants/constants.go
+        PVCCreationFailed: sigs.k8s.io/jobset pkg/constants/constants.go
+        HeadlessServiceCreationFailed: sigs.k8s.io/jobset pkg/constants/constants.go
+        violates PodSecurity: k8s.io/pod-security-admission admission/admission.go
+        serviceaccount : k8s.io/kubernetes plugin/pkg/admission/serviceaccount
+        failed calling webhook: k8s.io/apiserver pkg/admission/plugin/webhook
+        untolerated taint: k8s.io/kubernetes pkg/scheduler/framework/plugins/tainttoleration/taint_toleration.go
+        didn't match PersistentVolume's node affinity: k8s.io/kubernetes pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go
+        were unschedulable: k8s.io/kubernetes pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go
+        TriggeredScaleUp: k8s.io/autoscaler cluster-autoscaler/processors/status/eventing_scale_up_processor.go
+        unbound immediate PersistentVolumeClaims: k8s.io/kubernetes pkg/scheduler/framework/plugins/volumebinding/volume_binding.go
+        FailedBinding: k8s.io/kubernetes pkg/controller/volume/events/event.go
+        ProvisioningFailed: k8s.io/kubernetes pkg/controller/volume/events/event.go
+        FailedAttachVolume: k8s.io/kubernetes pkg/controller/volume/events/event.go
+        configmap ": k8s.io/kubernetes pkg/kubelet/kubelet_pods.go
+        couldn't find key : k8s.io/kubernetes pkg/kubelet/kubelet_pods.go
+        InvalidImageName: k8s.io/kubernetes pkg/kubelet/images/types.go
+        401 Unauthorized: github.com/containerd/containerd core/remotes/docker/resolver.go
+        403 Forbidden: github.com/containerd/containerd core/remotes/docker/resolver.go
+        pull access denied: github.com/containerd/containerd core/remotes/docker/resolver.go
+        unauthorized: github.com/opencontainers/distribution-spec spec.md
+        manifest unknown: github.com/opencontainers/distribution-spec spec.md
+        : not found: github.com/containerd/containerd core/remotes/docker/resolver.go
+        toomanyrequests: github.com/opencontainers/distribution-spec spec.md
+        no match for platform: github.com/containerd/containerd core/images/image.go
+        FailedCreatePodSandBox: k8s.io/kubernetes pkg/kubelet/events/event.go
+        StartError: github.com/containerd/containerd internal/cri/server/container_start.go
+        ContainerCannotRun: github.com/containerd/containerd internal/cri/server/container_start.go
+        RunContainerError: github.com/containerd/containerd internal/cri/server/container_start.go
+        Evicted: k8s.io/kubernetes pkg/kubelet/eviction/eviction_manager.go
+        DisruptionTarget: k8s.io/api core/v1/types.go
+        PreemptionByScheduler: k8s.io/api core/v1/types.go
+        Preempted: k8s.io/kubernetes pkg/scheduler/framework/preemption/executor.go
+        DeletionByTaintManager: k8s.io/kubernetes pkg/controller/tainteviction
+        EvictionByEvictionAPI: k8s.io/kubernetes pkg/registry/core/pod/storage/eviction.go
+        DeletionByPodGC: k8s.io/kubernetes pkg/controller/podgc/gc_controller.go
+        NodeLost: k8s.io/kubernetes pkg/util/node/node.go
+        ephemeral: k8s.io/kubernetes pkg/kubelet/eviction/helpers.go
+        TaintManagerEviction: k8s.io/kubernetes pkg/controller/tainteviction
     "#]]
     .assert_eq(&documented);
 }

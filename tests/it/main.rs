@@ -6,6 +6,7 @@ mod bad_input;
 mod confirmation;
 mod contributing;
 mod estimates;
+mod diagnosis;
 mod generated;
 mod registry;
 mod requests;

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod cluster;
 pub mod conformance;
 pub mod counting;
+pub mod diagnosis;
 pub mod namespace;
 pub mod normal;
 pub mod processes;

@@ -4,9 +4,10 @@ use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
 };
+use kubeflow_mcp_core::ToolSet;
 use serde_json::{Value, json};
 
-use crate::waiting::until;
+use crate::{namespace::Namespace, waiting::until};
 
 const VERSION: &str = "v1alpha1";
 const GROUP: &str = "trainer.kubeflow.org";
@@ -84,6 +85,28 @@ pub async fn add_torchtune(client: &Client, namespace: &str, image: &str) {
     let runtime = json!({"metadata": {"name": "torchtune-llama3.2-1b", "labels": labels},
         "spec": {"mlPolicy": {"numNodes": 1, "torch": {}}, "template": {"spec": {"replicatedJobs": jobs}}}});
     add(client, namespace, runtime).await;
+}
+
+/// Makes the runtime of every local cluster one of this namespace, as it is or changed by merge
+/// patches: one of its spec, one of its Job's.
+pub async fn python(namespace: &Namespace, name: &str, spec: Value, job: Value) {
+    let shipped = ToolSet::linked().into_iter().filter_map(|set| set.local.as_ref());
+    let mut shipped = shipped.flat_map(|local| (local.objects)());
+    let mut runtime = shipped.find(|it| it.metadata.name.as_deref() == Some("python"));
+    let runtime = runtime.as_mut().expect("the runtime of every local cluster");
+    let part = &mut runtime.data["spec"];
+    json_patch::merge(part, &spec);
+    json_patch::merge(&mut part["template"]["spec"]["replicatedJobs"][0]["template"]["spec"], &job);
+    let labels = runtime.metadata.labels.take();
+    let runtime =
+        json!({"metadata": {"name": name, "labels": labels}, "spec": runtime.data["spec"]});
+    add(&namespace.cluster().admin(), namespace.name(), runtime).await;
+}
+
+/// The same, whose jobs fail at the first failure and keep their Pods.
+pub async fn once(namespace: &Namespace) {
+    let never = json!({"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never"}}});
+    python(namespace, "once", json!({}), never).await;
 }
 
 /// Waits until the Trainer's webhook knows a runtime: it reads them from a watch of its own.

@@ -87,6 +87,25 @@ pub async fn of_itself(caller: &Caller, job: &TrainJob) -> Result<Found> {
     find(caller, job, ListParams::default().fields(&object)).await
 }
 
+/// The same without what happens to every job, so that the rest can be found among those of others.
+pub async fn telling(caller: &Caller, job: &TrainJob) -> Result<Found> {
+    let others = ROUTINE.map(|it| format!("reason!={it}")).join(",");
+    find(caller, job, ListParams::default().fields(&others)).await
+}
+
+/// What an event's reason is when nothing is the matter.
+const ROUTINE: [&str; 9] = [
+    "Completed",
+    "Created",
+    "Killing",
+    "Pulled",
+    "Pulling",
+    "Scheduled",
+    "Started",
+    "SuccessfulCreate",
+    "SuccessfulDelete",
+];
+
 async fn find(caller: &Caller, job: &TrainJob, selected: ListParams) -> Result<Found> {
     let api = caller.api::<Event>(job.namespace().as_deref());
     events::find(&api, selected, |event| concerns(job, event)).await

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod capacity;
 pub mod estimates;
+pub mod diagnosis;
 pub mod events;
 pub mod jobs;
 #[cfg(feature = "local")]
@@ -22,7 +23,9 @@ use kubeflow_mcp_core::{Sign, ToolSet};
 
 /// What the tools conclude something from, of training jobs, of what is made for them, and of nodes.
 pub fn signs() -> Vec<Sign> {
-    [phase::SIGNS.as_slice(), &capacity::SIGNS, &pre_flight::SIGNS, &submission::SIGNS].concat()
+    let diagnosis = diagnosis::signs();
+    [phase::SIGNS.as_slice(), &capacity::SIGNS, &pre_flight::SIGNS, &submission::SIGNS, &diagnosis]
+        .concat()
 }
 
 pub const TOOL_SET: ToolSet = ToolSet {
@@ -38,6 +41,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
         jobs::TOOLS,
         logs::TOOLS,
         events::TOOLS,
+        diagnosis::TOOLS,
         waiting::TOOLS,
     ],
     #[cfg(feature = "local")]

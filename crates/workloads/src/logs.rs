@@ -3,6 +3,7 @@
 mod excerpt;
 mod follow;
 mod lines;
+mod stamped;
 
 use std::{pin::pin, time::Duration};
 
@@ -16,7 +17,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use self::{excerpt::Excerpt, lines::Lines};
-pub use self::{excerpt::pattern, follow::follow};
+pub use self::{excerpt::pattern, follow::follow, stamped::stamped};
 use crate::pods::{Container, Member};
 
 pub const POD_LOGS: Resource = Resource::namespaced("", "pods/log");

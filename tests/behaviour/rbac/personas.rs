@@ -11,6 +11,7 @@ use kubeflow_mcp_tests::{
 use serde_json::{Value, json};
 
 use super::account::Account;
+use crate::training;
 
 const ROLES: &str = include_str!("../../../deploy/rbac.yaml");
 
@@ -137,7 +138,7 @@ fn tools() -> impl Iterator<Item = &'static ToolDef> {
     ToolSet::linked().into_iter().flat_map(ToolSet::tools)
 }
 
-/// A job that runs, and another that is suspended and so has no Pods.
+/// A job that runs, one that is suspended and so has no Pods, one that waits for a node, and one in a queue.
 async fn prepare(namespace: &Namespace) {
     let admin = namespace.cluster().admin();
     runtimes::add_host(&admin, namespace.name()).await;
@@ -146,6 +147,13 @@ async fn prepare(namespace: &Namespace) {
         let started = namespace.call("run_custom_training", submission(name)).await;
         assert_eq!(started["created"], true, "{started}");
     }
+    let mut large = submission("large");
+    large["resources_per_node"] = json!({"cpu": 4096});
+    let started = namespace.call("run_custom_training", large).await;
+    assert_eq!(started["created"], true, "{started}");
+    let mut queued = training::train_job("queued", "host", json!({"suspend": true}));
+    queued["metadata"]["labels"] = json!({"kueue.x-k8s.io/queue-name": "gpu"});
+    training::create(namespace, queued).await;
     let suspend = json!({"name": "idle", "action": "suspend", "confirmed": true});
     let suspended = namespace.call("update_training_job", suspend).await;
     assert_eq!(suspended["changed"], true, "{suspended}");
@@ -156,6 +164,11 @@ async fn prepare(namespace: &Namespace) {
         let pods = namespace.api::<Pod>().list(&of_idle).await.map_err(|it| it.to_string())?.items;
         let rests = job["phase"] == "Suspended" && pods.is_empty();
         if rests { Ok(()) } else { Err(job.to_string()) }
+    })
+    .await;
+    until("the wait of a job that is too large", async || {
+        let job = namespace.call("get_training_job", json!({"name": "large"})).await;
+        if job["phase"] == "Pending" { Ok(()) } else { Err(job.to_string()) }
     })
     .await;
     let running = json!({"name": "runs", "target_statuses": ["Running"], "timeout_seconds": 300});
@@ -200,6 +213,9 @@ fn calls(tools: &[&'static ToolDef], namespace: &str) -> Vec<(&'static str, Valu
         ("get_training_logs", json!({"name": "runs"})),
         ("get_training_logs", json!({"name": "idle"})),
         ("get_training_events", json!({"name": "runs"})),
+        ("diagnose_training_job", json!({"name": "runs"})),
+        ("diagnose_training_job", json!({"name": "large"})),
+        ("diagnose_training_job", json!({"name": "queued"})),
         // It watches until its time is over.
         ("wait_for_training", json!({"name": "runs", "timeout_seconds": 1})),
         ("run_custom_training", submission("mine")),
