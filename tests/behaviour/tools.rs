@@ -3,6 +3,7 @@
 mod deletion;
 mod errors;
 mod fine_tuning;
+mod initializers;
 mod jobs;
 mod outcomes;
 mod pre_flight;
@@ -30,5 +31,5 @@ async fn a_reader_is_offered_no_tool_that_writes() {
     let namespace = cluster.namespace().await;
     let groups = ["system:masters"];
     let agent = namespace.agent("reader", &groups, Policy::of(Persona::Readonly)).await;
-    expect!["estimate_resources get_cluster_resources get_runtime get_training_events get_training_job get_training_logs health_check list_runtimes list_training_jobs pre_flight wait_for_training"].assert_eq(&agent.tools().await.join(" "));
+    expect!["diagnose_training_job estimate_resources get_cluster_resources get_runtime get_training_events get_training_job get_training_logs health_check list_runtimes list_training_jobs pre_flight wait_for_training"].assert_eq(&agent.tools().await.join(" "));
 }

@@ -24,7 +24,8 @@ enum Task {
     Test(test::Args),
     /// Measure what the project promises and print each figure beside its budget.
     ///
-    /// By itself, what a process costs on this machine and what calls cost on the local cluster. With
+    /// By itself, what a process costs on this machine, what calls cost on the local cluster, and how well
+    /// causes of failure are told apart. With
     /// `--cluster real`, what reading calls cost under load: a Kubernetes of its own is brought up,
     /// filled with TrainJobs and Pods, which takes minutes, and taken down again.
     Bench(bench::Args),

@@ -183,3 +183,6 @@ fn summary(phase: Phase, findings: &[Finding], unseen: &[String]) -> String {
         [first, rest @ ..] => format!("{} ({} more found)", first.what, rest.len()),
     }
 }
+
+#[cfg(all(test, feature = "local"))]
+mod tests;

@@ -6,7 +6,7 @@ use kube::{ResourceExt as _, api::ListParams};
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::events::{self, EVENTS, Found, Row};
+use workloads::events::{self, EVENTS, Found, Pages, Row};
 
 use crate::api::{TRAIN_JOBS, TrainJob};
 
@@ -78,19 +78,19 @@ fn note(found: &Found) -> Option<String> {
 
 /// The events of a TrainJob and of everything made for it.
 pub async fn of(caller: &Caller, job: &TrainJob) -> Result<Found> {
-    find(caller, job, ListParams::default()).await
+    find(caller, job, ListParams::default(), events::ALL).await
 }
 
 /// The events of the TrainJob alone: the API server finds them, however many others there are.
 pub async fn of_itself(caller: &Caller, job: &TrainJob) -> Result<Found> {
     let object = format!("involvedObject.kind=TrainJob,involvedObject.name={}", job.name_any());
-    find(caller, job, ListParams::default().fields(&object)).await
+    find(caller, job, ListParams::default().fields(&object), events::ALL).await
 }
 
 /// The same without what happens to every job, so that the rest can be found among those of others.
 pub async fn telling(caller: &Caller, job: &TrainJob) -> Result<Found> {
     let others = ROUTINE.map(|it| format!("reason!={it}")).join(",");
-    find(caller, job, ListParams::default().fields(&others)).await
+    find(caller, job, ListParams::default().fields(&others), events::FEW_REQUESTS).await
 }
 
 /// What an event's reason is when nothing is the matter.
@@ -106,9 +106,14 @@ const ROUTINE: [&str; 9] = [
     "SuccessfulDelete",
 ];
 
-async fn find(caller: &Caller, job: &TrainJob, selected: ListParams) -> Result<Found> {
+async fn find(
+    caller: &Caller,
+    job: &TrainJob,
+    selected: ListParams,
+    pages: Pages,
+) -> Result<Found> {
     let api = caller.api::<Event>(job.namespace().as_deref());
-    events::find(&api, selected, |event| concerns(job, event)).await
+    events::find(&api, selected, pages, |event| concerns(job, event)).await
 }
 
 /// Whether an event is about the job or one of its parts, and not about a former job of that name.

@@ -44,9 +44,18 @@ pub struct Row {
     pub objects: Option<usize>,
 }
 
-const PAGE: u32 = 500;
-/// The API server has no order by time, so all must be read; beyond this, something is wrong.
-const PAGES: usize = 20;
+/// How much is read: the API server has no order by time, so what is meant may come last.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages {
+    pub size: u32,
+    pub most: usize,
+}
+
+/// Beyond this, something is wrong with the namespace.
+pub const ALL: Pages = Pages { size: 500, most: 20 };
+/// As much in one request as an API server gives without effort, and seldom two of them.
+pub const FEW_REQUESTS: Pages = Pages { size: 2_000, most: 2 };
+
 const MESSAGE: usize = 300;
 
 /// Reads the selected events of the namespace, of either flavour, and keeps those that concern the
@@ -54,11 +63,12 @@ const MESSAGE: usize = 300;
 pub async fn find(
     api: &Api<Event>,
     selected: ListParams,
+    pages: Pages,
     concerns: impl Fn(&Event) -> bool,
 ) -> Result<Found> {
     let mut found = Found::default();
-    let mut page = selected.limit(PAGE);
-    for _ in 0..PAGES {
+    let mut page = selected.limit(pages.size);
+    for _ in 0..pages.most {
         let list = match api.list(&page).await {
             Ok(list) => list,
             // The token of the next page has expired: what is known is better than nothing.

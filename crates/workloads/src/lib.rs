@@ -6,4 +6,5 @@ pub mod events;
 pub mod logs;
 pub mod metrics;
 pub mod pods;
+pub mod progress;
 pub mod waiting;

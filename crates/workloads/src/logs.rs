@@ -17,7 +17,11 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use self::{excerpt::Excerpt, lines::Lines};
-pub use self::{excerpt::pattern, follow::follow, stamped::stamped};
+pub use self::{
+    excerpt::pattern,
+    follow::follow,
+    stamped::{Line, stamped},
+};
 use crate::pods::{Container, Member};
 
 pub const POD_LOGS: Resource = Resource::namespaced("", "pods/log");

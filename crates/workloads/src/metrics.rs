@@ -1,6 +1,6 @@
 //! Metrics in what a training program prints, in the ways that programs print them.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
@@ -79,11 +79,6 @@ pub fn metrics(line: &str) -> Vec<Metric> {
     metrics
 }
 
-/// The last value of each metric that the lines state.
-pub fn latest<'a>(lines: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, String> {
-    lines.into_iter().flat_map(metrics).map(|it| (it.name.clone(), it.shown())).collect()
-}
-
 impl Metric {
     /// The value, with what it goes up to: `3/10`.
     pub fn shown(&self) -> String {
@@ -147,11 +142,5 @@ mod tests {
         check("loss function: mse", "");
         check("accuracy=0.9.1 loss=3f2a", "");
         check("", "");
-    }
-
-    #[test]
-    fn the_last_value_counts() {
-        let last = latest(["epoch=1/2 loss=0.9", "epoch=2/2 loss=0.4", "done"]);
-        assert_eq!(format!("{last:?}"), r#"{"epoch": "2/2", "loss": "0.4"}"#);
     }
 }

@@ -2,6 +2,7 @@
 //! shipped binary, which `KUBEFLOW_MCP_BINARY` names; with a real cluster, what it promises under load.
 #![expect(clippy::print_stdout, reason = "a table for the person who runs it")]
 
+mod diagnosis;
 mod in_process;
 mod load;
 mod local;
@@ -35,10 +36,13 @@ const GROUPS: &[Group] = &[
     Group { name: "requests", measure: requests::measure },
     Group { name: "calls", measure: in_process::measure },
     Group { name: "local", measure: local::measure },
+    Group { name: "diagnosis", measure: diagnosis::measure },
 ];
 
 /// Those of a real cluster, which they fill.
 const LOADED: &[Group] = &[Group { name: "load", measure: load::measure }];
+
+const HEADER: &str = "| what | budget | measured |\n|---|---|---|";
 
 /// The shipped binary.
 struct Binary(PathBuf);
@@ -64,7 +68,7 @@ fn table() -> anyhow::Result<usize> {
     let binary = Binary(binary.into());
     let only = std::env::args().nth(1).filter(|it| !it.starts_with("--"));
     let groups = if cluster::names_a_real_one() { LOADED } else { GROUPS };
-    println!("| what | budget | measured |\n|---|---|---|");
+    println!("{HEADER}");
     let mut missed = 0;
     for group in
         groups.iter().filter(|it| only.as_deref().is_none_or(|only| it.name.contains(only)))

@@ -1,6 +1,6 @@
 //! Reads what a diagnosis looks at, in few requests: more is only asked for where it can matter.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use kube::{
 use kubeflow_mcp_core::{Caller, Error, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 use workloads::{
     logs,
     pods::{Member, Trouble},
@@ -40,6 +41,8 @@ pub(super) const QUEUES: Resource = Resource::namespaced("kueue.x-k8s.io", "loca
 
 /// Those that failed first; what others print follows from it.
 const LOGS: usize = 4;
+/// Nodes that do not answer have nothing to tell.
+const LOG_WITHIN: Duration = Duration::from_secs(10);
 /// Nodes are only asked what they have.
 const MOST_NODES: u32 = 5_000;
 /// Clusters serve one or both.
@@ -165,8 +168,13 @@ impl Gathering<'_> {
             wanted.push((*rank, container.name.clone(), false));
         }
         let api = self.caller.api::<Pod>(Some(&self.namespace));
-        let reads = wanted.iter().map(|(rank, container, previous)| {
-            logs::stamped(&api, &rank.member.pod, container, *previous)
+        let reads = wanted.iter().map(async |(rank, container, previous)| {
+            let log = logs::stamped(&api, &rank.member.pod, container, *previous);
+            let late = format!("the node did not answer within {} s", LOG_WITHIN.as_secs());
+            match timeout(LOG_WITHIN, log).await {
+                Ok(read) => read.map_err(|error| error.to_string()),
+                Err(_) => Err(late),
+            }
         });
         let mut read = Vec::new();
         for ((rank, container, previous), text) in wanted.iter().zip(join_all(reads).await) {

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 use kube::ResourceExt as _;
 use serde::Deserialize;
 use serde_json::Value;
-use workloads::pods::Member;
+use workloads::{logs::Line, pods::Member};
 
 use crate::{
     api::TrainJob,
@@ -75,13 +75,6 @@ pub struct PodLog {
     pub text: String,
 }
 
-/// A line of a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
-    pub at: Option<Timestamp>,
-    pub text: &'a str,
-}
-
 /// How a container ended that did not end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
@@ -93,6 +86,8 @@ pub struct Exit {
     pub at: Option<Timestamp>,
     /// The container has been started again, or is about to be.
     pub restarted: bool,
+    /// Since when it runs again.
+    pub runs_since: Option<Timestamp>,
 }
 
 /// The newest Pod of a rank, with what is concluded of it.
@@ -111,16 +106,6 @@ impl PodLog {
     pub fn title(&self) -> String {
         let which = if self.previous { "previous log" } else { "log" };
         format!("{which} of {}", self.pod)
-    }
-}
-
-impl<'a> Line<'a> {
-    fn of(line: &'a str) -> Self {
-        let stamped = line.split_once(' ').unwrap_or((line, ""));
-        match stamped.0.parse() {
-            Ok(at) => Self { at: Some(at), text: stamped.1 },
-            Err(_) => Self { at: None, text: line },
-        }
     }
 }
 
@@ -185,6 +170,7 @@ impl Rank<'_> {
 impl Exit {
     fn of(status: &ContainerStatus, init: bool) -> Option<Self> {
         let now = status.state.as_ref().and_then(|it| it.terminated.as_ref());
+        let running = status.state.as_ref().and_then(|it| it.running.as_ref());
         let before = status.last_state.as_ref().and_then(|it| it.terminated.as_ref());
         let done = now.is_some_and(|it| it.exit_code == 0);
         let (end, restarted) = match (now, before) {
@@ -201,6 +187,7 @@ impl Exit {
             message: end.message.clone().unwrap_or_default(),
             at: end.finished_at.as_ref().map(|it| it.0),
             restarted,
+            runs_since: running.and_then(|it| it.started_at.as_ref()).map(|it| it.0),
         })
     }
 }

@@ -4,8 +4,7 @@ use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
-
-use super::snapshot::Line;
+use workloads::logs::Line;
 
 /// An exception that nothing caught.
 #[derive(Clone, Debug, PartialEq, Eq)]

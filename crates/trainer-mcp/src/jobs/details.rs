@@ -1,9 +1,9 @@
 //! One training job, as far as an agent needs to know it to act.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
@@ -12,18 +12,23 @@ use serde_json::Value;
 use workloads::{
     code::{PACKAGES, as_received},
     events::EVENTS,
-    pods::PODS,
+    logs::{self, Line, POD_LOGS},
+    pods::{Member, PODS},
+    progress::Tracker,
 };
 
 use crate::{
     api::{TRAIN_JOBS, TrainJob},
     events,
+    logs::CONTAINER,
     phase::{Phase, QUEUE_LABEL, SdkStatus, Standing},
     steps::{self, Steps},
     submission::OUTPUT,
 };
 
 const MESSAGE: usize = 500;
+/// A look at a job is quick, whatever its node does.
+const LOG_WITHIN: Duration = Duration::from_secs(2);
 
 /// Shows one training job: phase and why, steps and ranks, times, resources. Call it to see how a
 /// job stands, and before changing it.
@@ -84,7 +89,7 @@ pub(super) struct Details {
     conditions: Vec<Condition>,
     #[serde(flatten)]
     steps: Steps,
-    /// What the program itself has reported.
+    /// How far it is, by what the program has reported or printed.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
     /// What could not be seen.
@@ -106,9 +111,9 @@ struct Progress {
     /// Of the whole training.
     #[serde(skip_serializing_if = "Option::is_none")]
     percent: Option<i32>,
-    /// The program's own estimate.
+    /// The program's own estimate, or at the pace so far.
     #[serde(skip_serializing_if = "Option::is_none")]
-    remaining_seconds: Option<i32>,
+    remaining_seconds: Option<i64>,
     /// The last value of each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metrics: BTreeMap<String, String>,
@@ -124,6 +129,7 @@ impl Tool for GetTrainingJob {
         Need::to(&["get"], TRAIN_JOBS),
         Need::perhaps(&["list"], PODS),
         Need::perhaps(&["list"], EVENTS),
+        Need::perhaps(&["get"], POD_LOGS),
     ];
 
     async fn call(self, caller: &Caller) -> Result<Details> {
@@ -144,6 +150,12 @@ impl Tool for GetTrainingJob {
             }
         }
         let standing = Standing::of(&job, &pods, &reported, Timestamp::now());
+        let mut progress = reported_progress(&job);
+        if standing.phase == Phase::Running
+            && progress.as_ref().is_none_or(|it| it.percent.is_none())
+        {
+            progress = printed_progress(caller, &job, &pods).await.or(progress);
+        }
         let started = pods.iter().filter_map(|it| it.state.started.as_ref()).map(|it| it.0).min();
         let end = job.end();
         let ended = end.map(|it| it.last_transition_time.0);
@@ -184,7 +196,7 @@ impl Tool for GetTrainingJob {
                 .map(|it| ended.unwrap_or_else(Timestamp::now).duration_since(it).as_secs()),
             conditions: conditions(&job),
             steps: Steps::of(&job, &pods),
-            progress: progress(&job),
+            progress,
             unseen,
             name: self.name,
         })
@@ -211,12 +223,34 @@ fn conditions(job: &TrainJob) -> Vec<Condition> {
     conditions.collect()
 }
 
-fn progress(job: &TrainJob) -> Option<Progress> {
+/// By what the first rank prints.
+async fn printed_progress(caller: &Caller, job: &TrainJob, pods: &[Member]) -> Option<Progress> {
+    let place = steps::place(job, "node-0")?;
+    let first = pods.iter().find(|it| it.group == place.group && it.index == place.index)?;
+    let container = logs::container(first, CONTAINER).ok()?;
+    let api = caller.api::<Pod>(job.namespace().as_deref());
+    // Who may not read logs, or whose node does not answer, is not told how far it is.
+    let log = logs::stamped(&api, &first.pod, &container.name, false);
+    let text = tokio::time::timeout(LOG_WITHIN, log).await.ok()?.ok()?;
+    let mut tracker = Tracker::default();
+    for Line { at, text } in text.lines().map(Line::of) {
+        tracker.hear(at, text);
+    }
+    let how_far = tracker.progress(Timestamp::now());
+    let progress = Progress {
+        percent: how_far.map(|it| it.percent.round() as i32),
+        remaining_seconds: how_far.and_then(|it| it.remaining).map(|it| it.as_secs()),
+        metrics: tracker.metrics.into_iter().take(20).collect(),
+    };
+    (progress.percent.is_some() || !progress.metrics.is_empty()).then_some(progress)
+}
+
+fn reported_progress(job: &TrainJob) -> Option<Progress> {
     let reported = job.status.as_ref()?.trainer_status.as_ref()?;
     let metrics = reported.metrics.iter().take(20);
     Some(Progress {
         percent: reported.progress_percentage,
-        remaining_seconds: reported.estimated_remaining_seconds,
+        remaining_seconds: reported.estimated_remaining_seconds.map(i64::from),
         metrics: metrics.map(|it| (it.name.clone(), it.value.clone())).collect(),
     })
 }

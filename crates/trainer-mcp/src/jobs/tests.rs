@@ -15,7 +15,11 @@ use super::{
     details::GetTrainingJob,
     *,
 };
-use crate::{TOOL_SET, api::TrainJob};
+use crate::{
+    TOOL_SET,
+    api::TrainJob,
+    testing::{ByHand, status},
+};
 
 /// A cluster with a job of two nodes, suspended so that nothing moves.
 async fn cluster() -> Cluster {
@@ -247,4 +251,25 @@ async fn deletion_is_previewed_with_what_is_lost() {
     let again =
         cluster.call::<DeleteTrainingJob>(json!({"name": "mnist", "confirmed": true})).await;
     assert_eq!(again["code"], "not_found", "{again}");
+}
+
+#[tokio::test]
+async fn a_running_job_tells_how_far_it_is() {
+    let cluster = ByHand::new(|_, query| {
+        assert!(query.contains("timestamps=true"), "{query}");
+        let lines = "2026-08-21T10:00:00Z step 100/1000 loss=0.5\n2026-08-21T10:01:00Z step 250/1000 loss=0.4\n";
+        (200, lines.to_owned())
+    })
+    .await;
+    cluster.job("mnist", 1, status(1, 1, None)).await;
+    cluster.pod("mnist", 0, "Running", json!({"running": {}}), 0).await;
+    let job = cluster.call("get_training_job", json!({"name": "mnist"})).await;
+    let printed = json!({"percent": 25, "metrics": {"step": "250/1000", "loss": "0.4"}});
+    assert_eq!(job["progress"], printed, "{job}");
+    // What the program reports to the Trainer is better.
+    let mut reporting = status(1, 1, None);
+    reporting["trainerStatus"] = json!({"progressPercentage": 40, "estimatedRemainingSeconds": 90});
+    cluster.job("reporting", 1, reporting).await;
+    let job = cluster.call("get_training_job", json!({"name": "reporting"})).await;
+    assert_eq!(job["progress"], json!({"percent": 40, "remaining_seconds": 90}), "{job}");
 }

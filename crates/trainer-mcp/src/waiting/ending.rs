@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workloads::{
     logs::{self, Query},
-    metrics::latest,
     pods::{Group, Member, failing, groups},
+    progress::Tracker,
 };
 
 use super::{Outcome, watched::Watched};
@@ -35,9 +35,12 @@ pub(super) struct Ending {
     message: Option<String>,
     /// How long this call has waited.
     waited_seconds: u64,
-    /// As the program has reported it.
+    /// As the program has reported it, or printed.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress_percentage: Option<i32>,
+    /// At the pace so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining_seconds: Option<i64>,
     /// The last value of each metric that the job reported or its log states.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metrics: BTreeMap<String, String>,
@@ -81,7 +84,7 @@ pub(super) async fn of(
         }
     };
     let standing = standing(caller, job, &pods).await;
-    let status = job.status.as_ref().and_then(|it| it.trainer_status.as_ref());
+    let runs = standing.phase == Phase::Running;
     let mut ending = Ending {
         name: job.name_any(),
         outcome,
@@ -89,11 +92,12 @@ pub(super) async fn of(
         reason: standing.reason,
         message: standing.message,
         waited_seconds: waited.as_secs(),
-        progress_percentage: status.and_then(|it| it.progress_percentage),
+        progress_percentage: watched.percent().map(|it| it.round() as i32),
+        remaining_seconds: watched.remaining().filter(|_| runs).map(|it| it.as_secs()),
         pods: groups(&pods),
         step: None,
         log: String::new(),
-        metrics: watched.metrics,
+        metrics: watched.tracker.metrics,
         notes,
     };
     if let Some(pod) = narrator(job, &pods) {
@@ -131,7 +135,12 @@ impl Ending {
         let pods = caller.api::<Pod>(job.namespace().as_deref());
         match logs::read(&pods, &pod.pod, container, &query).await {
             Ok(log) => {
-                self.metrics.extend(latest(log.text.lines()));
+                let mut tracker = Tracker::default();
+                log.text.lines().for_each(|line| tracker.hear(None, line));
+                let percent =
+                    tracker.progress(Timestamp::now()).map(|it| it.percent.round() as i32);
+                self.progress_percentage = self.progress_percentage.or(percent);
+                self.metrics.extend(tracker.metrics);
                 self.log = end(&log.text);
                 self.notes.extend(log.notes);
             }

@@ -53,7 +53,7 @@ async fn a_wait_ends_with_the_job_and_has_its_accuracy() {
         cluster.status::<TrainJob>("mnist", json!({"status": complete})).await;
     };
     let (ending, ()) = tokio::join!(wait, hand);
-    expect![[r#"{"log":"start\nepoch=1/2 loss=0.5\nepoch=2/2 loss=0.25\naccuracy=0.97","message":"by hand","metrics":{"accuracy":"0.97","epoch":"2/2","loss":"0.25"},"name":"mnist","outcome":"reached","phase":"Succeeded","pods":[{"count":1,"group":"node","phase":"Running","ranks":"0"}],"reason":"AllJobsCompleted","step":"node-0"}"#]].assert_eq(&told(ending));
+    expect![[r#"{"log":"start\nepoch=1/2 loss=0.5\nepoch=2/2 loss=0.25\naccuracy=0.97","message":"by hand","metrics":{"accuracy":"0.97","epoch":"2/2","loss":"0.25"},"name":"mnist","outcome":"reached","phase":"Succeeded","pods":[{"count":1,"group":"node","phase":"Running","ranks":"0"}],"progress_percentage":100,"reason":"AllJobsCompleted","step":"node-0"}"#]].assert_eq(&told(ending));
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use workloads::{
-    metrics::metrics,
+    logs::Line,
     pods::{Member, Trouble, newest},
+    progress::Tracker,
     waiting::Change,
 };
 
@@ -22,13 +24,17 @@ pub(super) struct Watched {
     pub(super) job: TrainJob,
     gone: bool,
     pods: BTreeMap<String, Member>,
-    pub(super) metrics: BTreeMap<String, String>,
+    /// What its first rank prints.
+    pub(super) tracker: Tracker,
+    /// What the program reports to the Trainer, which is better than what it prints.
     percent: Option<f64>,
+    remaining: Option<SignedDuration>,
 }
 
 impl Watched {
     pub(super) fn new(job: TrainJob) -> Self {
-        Self { job, gone: false, pods: BTreeMap::new(), metrics: BTreeMap::new(), percent: None }
+        let (pods, tracker) = (BTreeMap::new(), Tracker::default());
+        Self { job, gone: false, pods, tracker, percent: None, remaining: None }
     }
 
     pub(super) fn hear_of_job(&mut self, change: Change<TrainJob>) {
@@ -45,7 +51,11 @@ impl Watched {
         let status = self.job.status.as_ref().and_then(|it| it.trainer_status.as_ref());
         let Some(status) = status else { return };
         self.percent = status.progress_percentage.map(f64::from).or(self.percent);
-        self.metrics.extend(status.metrics.iter().map(|it| (it.name.clone(), it.value.clone())));
+        let remaining = status.estimated_remaining_seconds.map(i64::from);
+        self.remaining = remaining.map(SignedDuration::from_secs).or(self.remaining);
+        self.tracker
+            .metrics
+            .extend(status.metrics.iter().map(|it| (it.name.clone(), it.value.clone())));
     }
 
     pub(super) fn hear_of_pod(&mut self, change: Change<Pod>) {
@@ -65,17 +75,18 @@ impl Watched {
     }
 
     pub(super) fn hear_line(&mut self, line: &str) {
-        for metric in metrics(line) {
-            let goal = metric.of.as_ref().and_then(|it| it.parse::<f64>().ok());
-            let done = metric.value.parse::<f64>().ok();
-            if let (Some(done), Some(goal)) = (done, goal)
-                && goal > 0.0
-            {
-                self.percent = Some((done / goal * 100.0).clamp(0.0, 100.0));
-            }
-            let shown = metric.shown();
-            self.metrics.insert(metric.name, shown);
-        }
+        let Line { at, text } = Line::of(line);
+        self.tracker.hear(at, text);
+    }
+
+    /// How far it is, in per cent.
+    pub(super) fn percent(&self) -> Option<f64> {
+        self.percent.or_else(|| Some(self.tracker.progress(Timestamp::now())?.percent))
+    }
+
+    /// How long it still takes.
+    pub(super) fn remaining(&self) -> Option<SignedDuration> {
+        self.remaining.or_else(|| self.tracker.progress(Timestamp::now())?.remaining)
     }
 
     /// The newest Pod of each rank.
@@ -127,7 +138,7 @@ impl Watched {
 
     /// How far it is: of a hundred where the program says so, else a fraction of the time limit.
     pub(super) fn done(&self, elapsed: f64) -> (f64, Option<f64>) {
-        match self.percent {
+        match self.percent() {
             Some(percent) => (percent.max(elapsed), Some(100.0)),
             None => (elapsed, None),
         }
@@ -147,9 +158,21 @@ impl Watched {
         if let Some(message) = &standing.message {
             line += &format!(": {}", message.chars().take(200).collect::<String>());
         }
-        for (name, value) in self.metrics.iter().take(6) {
+        if let Some(remaining) = self.remaining().filter(|_| standing.phase == Phase::Running) {
+            line += &format!(", about {} left", in_words(remaining));
+        }
+        for (name, value) in self.tracker.metrics.iter().take(6) {
             line += &format!(", {name}={value}");
         }
         line
+    }
+}
+
+/// As people say it.
+fn in_words(time: SignedDuration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", (seconds + 30) / 60),
+        seconds => format!("{:.1} h", seconds as f64 / 3_600.0),
     }
 }

@@ -17,7 +17,7 @@ struct Follow {
     ready: VecDeque<String>,
 }
 
-/// The lines of a container from now on, until it ends or the connection breaks off. A log that
+/// The lines of a container from now on, each behind its time, until it ends or the connection breaks off. A log that
 /// cannot be read has none.
 pub fn follow(
     pods: Api<Pod>,
@@ -28,6 +28,7 @@ pub fn follow(
         let parameters = LogParams {
             container: Some(container),
             follow: true,
+            timestamps: true,
             tail_lines: Some(ALREADY_PRINTED),
             ..LogParams::default()
         };

@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use futures::{AsyncBufRead, AsyncBufReadExt as _};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
 use kubeflow_mcp_core::Result;
@@ -10,11 +11,29 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{READ_WITHIN, lines::Lines};
 
+/// A line of a log, with the time at which it was printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    pub at: Option<Timestamp>,
+    pub text: &'a str,
+}
+
 /// Enough for a traceback of every process of a rank.
 const LINES: i64 = 400;
 const FEWER_LINES: i64 = 40;
 /// The API server counts from the first of the lines, so more would cut off the end.
 const BYTES: i64 = 1 << 20;
+
+impl<'a> Line<'a> {
+    /// A line as it stands behind its time; it may have none.
+    pub fn of(line: &'a str) -> Self {
+        let (time, text) = line.split_once(' ').unwrap_or((line, ""));
+        match time.parse() {
+            Ok(at) => Self { at: Some(at), text },
+            Err(_) => Self { at: None, text: line },
+        }
+    }
+}
 
 /// The last lines of a container's log, each behind its time and a space; of the container before its
 /// last restart where that is asked for.

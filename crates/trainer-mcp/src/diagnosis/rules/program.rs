@@ -2,13 +2,14 @@
 
 use jiff::SignedDuration;
 use kubeflow_mcp_core::Sign;
+use workloads::logs::Line;
 
 use super::{Case, disruption, quoted};
 use crate::{
     diagnosis::{
         finding::{Certainty, Code, Finding},
         log_patterns::{Recognised, recognise},
-        snapshot::{Exit, Line, PodLog, Rank},
+        snapshot::{Exit, PodLog, Rank},
         traceback::uncaught,
     },
     phase::Phase,
@@ -27,6 +28,8 @@ const NOT_STARTED: [Sign; 3] = [
 /// What was printed last, and when: earlier words are of something that was overcome.
 const LAST_LINES: usize = 40;
 const LAST_TIME: SignedDuration = SignedDuration::from_secs(10);
+/// The longest back-off twice over.
+const OVERCOME_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     if matches!(case.standing.phase, Phase::Succeeded | Phase::Deleting) {
@@ -37,7 +40,14 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let by_itself = |it: &Rank<'_>| {
         it.pod.metadata.deletion_timestamp.is_none() && !disruption::is_disrupted(it.pod)
     };
-    ranks.filter(by_itself).filter_map(|it| Some(of_exit(case, it, &it.exit()?))).collect()
+    let exits = ranks.filter(by_itself).filter_map(|it| Some((it, it.exit()?)));
+    let exits = exits.filter(|(_, exit)| !is_overcome(case, exit));
+    exits.map(|(rank, exit)| of_exit(case, rank, &exit)).collect()
+}
+
+/// Whether the container has run well for long since.
+fn is_overcome(case: &Case<'_>, exit: &Exit) -> bool {
+    exit.runs_since.is_some_and(|it| case.snapshot.now.duration_since(it) > OVERCOME_AFTER)
 }
 
 fn of_exit(case: &Case<'_>, rank: Rank<'_>, exit: &Exit) -> Finding {

@@ -98,6 +98,12 @@ fn queued(case: &Case<'_>) -> Finding {
             .since(since)
             .shown_by(format!("spec.suspend is true, and its queue is {queue:?}"));
     };
+    if status == "True" {
+        let what = "its queue has admitted it, and it is still suspended: Kueue and the Trainer may not fit";
+        return Finding::new(Code::NotReconciled, Certainty::Possible, what)
+            .since(since)
+            .shown_by(format!("Workload {}=True, and spec.suspend is true", RESERVED.name));
+    }
     let shown = format!("Workload {}={status} {reason}: {}", RESERVED.name, quoted(&message));
     let said = format!("{reason} {message}");
     let (code, what) = if says(&said, &NEVER) {

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
+use workloads::logs::Line;
 
 use super::{Case, quoted};
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     diagnosis::{
         finding::{Certainty, Code, Finding},
         log_patterns::{NO_GPU, NOT_FINITE},
-        snapshot::{Line, PodLog, Rank},
+        snapshot::{PodLog, Rank},
     },
     phase::Phase,
 };
