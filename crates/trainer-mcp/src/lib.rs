@@ -2,8 +2,8 @@
 
 pub mod api;
 pub mod capacity;
-pub mod estimates;
 pub mod diagnosis;
+pub mod estimates;
 pub mod events;
 pub mod jobs;
 #[cfg(feature = "local")]

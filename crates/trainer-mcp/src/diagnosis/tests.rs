@@ -27,7 +27,7 @@ async fn requests(pods: u32) -> usize {
         path.ends_with("/log").then(|| (200, TRACEBACK.to_owned()))
     })
     .await;
-    cluster.job("mnist", i32::try_from(pods).unwrap(), status(1, 1, None)).await;
+    cluster.job("mnist", pods.cast_signed(), status(1, 1, None)).await;
     for rank in 0..pods {
         let (phase, state) = match rank % 2 {
             0 => ("Failed", failed()),

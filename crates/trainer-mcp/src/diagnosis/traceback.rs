@@ -142,9 +142,10 @@ fn block<'a>(lines: &[Line<'_>], plain: &[&'a str], begin: usize, at: usize) -> 
 /// The last frame in the user's own code.
 fn place(lines: &[&str]) -> Option<String> {
     let foreign = ["site-packages", "dist-packages", "/lib/python", "<frozen", "/torch/"];
-    let frames = lines.iter().enumerate().filter_map(|(at, it)| Some((at, FRAME.captures(it)?)));
+    let mut frames =
+        lines.iter().enumerate().rev().filter_map(|(at, it)| Some((at, FRAME.captures(it)?)));
     let own = |file: &str| !foreign.iter().any(|it| file.contains(it));
-    let (at, frame) = frames.filter(|(_, it)| own(&it["file"])).last()?;
+    let (at, frame) = frames.find(|(_, it)| own(&it["file"]))?;
     let file = frame["file"].rsplit('/').next().unwrap_or_default();
     let code = lines.get(at + 1).map(|it| it.trim()).filter(|it| !it.starts_with("File "));
     let code = code.filter(|it| !it.is_empty() && !it.starts_with(['^', '~']));

@@ -98,7 +98,7 @@ fn no_gpu(rank: Rank<'_>, log: &PodLog, lines: &[Line<'_>]) -> Option<Finding> {
 /// Only what it says now counts: a loss may recover.
 fn not_finite(log: &PodLog, lines: &[Line<'_>]) -> Option<Finding> {
     let losses = lines.iter().filter(|it| it.text.to_ascii_lowercase().contains("loss"));
-    let last = losses.filter(|it| it.text.contains(|it: char| it == '=' || it == ':')).last()?;
+    let last = losses.rev().find(|it| it.text.contains(['=', ':']))?;
     if !NOT_FINITE.is_match(last.text) {
         return None;
     }
