@@ -50,6 +50,11 @@ differences! {
         real: "carries it out",
         why: "the Job controller here does not judge Pods by exit codes, and says so before it starts"
     }
+    service_addresses {
+        what: "Services with an address of their own",
+        real: "gives them an address",
+        why: "nothing passes traffic on between the processes of one machine; headless Services, which training jobs use, are served"
+    }
     watch_paths {
         what: "Watches under `/api/v1/watch`",
         real: "streams, though it calls the path deprecated",

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::LazyLock};
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 
-use crate::metrics::{Metric, metrics};
+use crate::metrics::metrics;
 
 /// How far a program is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,10 +35,10 @@ struct Part {
     of: f64,
 }
 
-/// Words whose `3/10` is a share of the whole work.
-const EPOCHS: [&str; 2] = ["epoch", "progress"];
-const STEPS: [&str; 3] = ["step", "iter", "iteration"];
-
+/// Of the whole work: `epoch 3/10`, `Epoch [3/10]`, `epoch: 3 of 10`.
+static EPOCH: LazyLock<Regex> = LazyLock::new(|| part_of("epoch|progress"));
+/// Of an epoch, or of all where there are none.
+static STEP: LazyLock<Regex> = LazyLock::new(|| part_of("step|iter|iteration|batch"));
 static BAR: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\d+%\|[^|]*\|\s*(?P<done>\d+)/(?P<of>\d+)\s*\[").expect("a valid pattern")
 });
@@ -46,21 +46,27 @@ static PERCENT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)\bprogress\b\W{1,4}(?P<percent>\d+(?:\.\d+)?)\s*%").expect("a valid pattern")
 });
 
+fn part_of(words: &str) -> Regex {
+    let number = r"(?P<done>\d+)\s*(?:/|of\b)\s*(?P<of>\d+)";
+    Regex::new(&format!(r"(?i)(?:\b|_)(?:{words})\W{{1,3}}{number}")).expect("a valid pattern")
+}
+
 impl Tracker {
     /// Takes note of a line, which was printed then.
     pub fn hear(&mut self, at: Option<Timestamp>, line: &str) {
         let (epoch, step) = (self.epoch, self.step);
-        let stated = metrics(line);
-        let part = |words: &[&str]| stated.iter().find_map(|it| Part::of(it, words));
-        let bar = BAR.captures(line).and_then(|it| Part::new(&it["done"], &it["of"]));
+        let part = |regex: &Regex| {
+            let found = regex.captures(line)?;
+            Part::new(&found["done"], &found["of"])
+        };
         let percent = PERCENT.captures(line).and_then(|it| Part::new(&it["percent"], "100"));
-        self.epoch = part(&EPOCHS).or(percent).or(self.epoch);
-        self.step = part(&STEPS).or(bar).or(self.step);
+        self.epoch = part(&EPOCH).or(percent).or(self.epoch);
+        self.step = part(&STEP).or_else(|| part(&BAR)).or(self.step);
         // Steps begin anew with an epoch.
         if epoch.is_some_and(|old| Some(old) != self.epoch) && self.step == step {
             self.step = step.map(|it| Part { done: 0.0, ..it });
         }
-        for metric in stated {
+        for metric in metrics(line) {
             let shown = metric.shown();
             self.metrics.insert(metric.name, shown);
         }
@@ -106,13 +112,6 @@ impl Part {
         (part.of > 0.0 && part.done <= part.of).then_some(part)
     }
 
-    fn of(metric: &Metric, words: &[&str]) -> Option<Self> {
-        let name = metric.name.to_ascii_lowercase();
-        let named =
-            name.split(|it: char| !it.is_ascii_alphanumeric()).any(|it| words.contains(&it));
-        Self::new(&metric.value, metric.of.as_deref()?).filter(|_| named)
-    }
-
     fn share(self) -> f64 {
         self.done / self.of
     }
@@ -147,7 +146,8 @@ mod tests {
     fn a_program_tells_how_far_it_is() {
         check(&[("09:00", "epoch 1/10 loss=0.5"), ("10:00", "epoch 2/10 loss=0.4")], "20.0 480 s");
         check(&[("09:00", "step 100/1000"), ("10:00", "step 200/1000")], "20.0 480 s");
-        check(&[("10:00", "Epoch [1/2] Step [50/100] loss: 0.3")], "");
+        check(&[("10:00", "Epoch [2/2], Step [50/100], Loss: 0.3")], "75.0 -");
+        check(&[("10:00", "Epoch 3 of 10")], "30.0 -");
         check(&[("10:00", "Epoch 2/2, step: 50/100, loss: 0.3")], "75.0 -");
         check(&[("10:00", " 12%|█▏        | 120/1000 [00:10<01:13, 12.0it/s]")], "12.0 -");
         check(&[("10:00", "progress: 42%")], "42.0 -");

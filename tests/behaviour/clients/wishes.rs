@@ -27,7 +27,6 @@ const DIFFERENCES: &[(&str, &str)] = &[
     ("metadata.labels.app.kubernetes.io/managed-by", "tells which jobs an agent has started"),
     ("spec.runtimeRef.apiGroup", "the API server writes the same where it is left out"),
     ("spec.runtimePatches[0].manager", "each client owns a patch of its own"),
-    ("spec.trainer.resourcesPerNode.*", "a quantity is the same as a number and as text"),
     (
         "spec.trainer.command*",
         "the script arrives byte for byte; the SDK writes it into a here-document, where the shell replaces `$` and back-quotes",
@@ -37,9 +36,10 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "hyper-parameters are arguments of the script; the SDK writes them into its text",
     ),
     (
-        "spec.trainer.env*",
-        "carries the script, its hyper-parameters and its packages, and has what is printed appear at once",
+        "spec.trainer.env.KUBEFLOW_MCP_*",
+        "carries the script, its hyper-parameters and its packages",
     ),
+    ("spec.trainer.env.PYTHONUNBUFFERED.value", "has what is printed appear at once"),
     ("spec.runtimePatches", "tells a cluster without images that no package is asked for"),
     ("spec.runtimePatches*packages", "tells a cluster without images which packages to provide"),
     (
@@ -47,10 +47,9 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "the Trainer drops the runtime's data set arguments, without which TorchTune trains with the data of its recipe",
     ),
     (
-        "spec.initializer.*.env[*].value*",
+        "spec.initializer.*.env.*.value*",
         "a secret is referred to; the SDK writes it into the job for everyone to read",
     ),
-    ("spec.initializer.dataset.env", "an empty list says nothing"),
 ];
 
 /// The tool and the arguments by which an agent says each wish, by the name that `sdk_wishes.py` has for it.
@@ -193,16 +192,33 @@ async fn listening(namespace: &Namespace) -> (Agent, Arc<Mutex<Vec<Value>>>) {
     (Agent::new(client, Policy::of(Persona::PlatformAdmin)).await, sent)
 }
 
-/// Without fields that hold nothing, which the SDK's generated types write out.
+/// Without fields that hold nothing, which the SDK's generated types write out; quantities as text,
+/// and variables by their names.
 fn plain(value: &Value) -> Value {
     match value {
+        Value::Number(number) if number.is_f64() => {
+            json!(format!("{number}").trim_end_matches(".0"))
+        }
+        Value::Array(items) if items.iter().any(|it| it["name"].is_string() && is_variable(it)) => {
+            let named = |it: &Value| {
+                let mut rest = plain(it);
+                let name = rest.as_object_mut()?.remove("name")?;
+                Some((name.as_str()?.to_owned(), rest))
+            };
+            items.iter().filter_map(named).collect()
+        }
         Value::Object(fields) => {
             let fields = fields.iter().map(|(name, value)| (name.clone(), plain(value)));
-            fields.filter(|(_, it)| !it.is_null() && *it != json!({})).collect()
+            let empty = [Value::Null, json!({}), json!([])];
+            fields.filter(|(_, it)| !empty.contains(it)).collect()
         }
         Value::Array(items) => items.iter().map(plain).collect(),
         value => value.clone(),
     }
+}
+
+fn is_variable(it: &Value) -> bool {
+    it.get("value").is_some() || it.get("valueFrom").is_some()
 }
 
 /// Fields by their paths, with what each has; lists of texts are compared by what is in one alone.

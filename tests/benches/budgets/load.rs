@@ -2,6 +2,7 @@
 //! memory.
 
 mod calls;
+mod diagnosing;
 mod filling;
 mod hollow;
 mod memory;

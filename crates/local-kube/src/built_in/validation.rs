@@ -151,6 +151,10 @@ fn service(spec: &Value, causes: &mut Vec<StatusCause>) {
     }
     let types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
     choice(spec, "spec", "type", &types, causes);
+    if causes.is_empty() && spec["clusterIP"] != "None" && spec["type"] != "ExternalName" {
+        let why = "the local cluster gives Services no addresses: set it to \"None\", and names stand for Pods";
+        causes.push(cause::forbidden("spec.clusterIP", why));
+    }
 }
 
 fn data(object_with_data: &Value, causes: &mut Vec<StatusCause>) {

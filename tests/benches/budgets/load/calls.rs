@@ -45,6 +45,7 @@ pub(super) async fn measure(binary: &Binary, load: &Load) -> anyhow::Result<Vec<
         rows.extend(measured.measure(binary, &call).await.context(call.requests.0)?);
     }
     rows.extend(measured.wait().await?);
+    rows.extend(measured.diagnose(binary).await?);
     Ok(rows)
 }
 
