@@ -84,6 +84,7 @@ async fn results_fit_the_schemas_they_are_published_with() {
         ("get_training_job", job.clone()),
         ("get_training_logs", job.clone()),
         ("get_training_events", job.clone()),
+        ("diagnose_training_job", job.clone()),
         ("update_training_job", json!({"name": "other", "action": "suspend"})),
         ("retry_training_job", json!({"job": "schema", "name": "again"})),
         ("delete_training_job", job),

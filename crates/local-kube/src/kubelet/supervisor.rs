@@ -25,8 +25,8 @@ use super::{
 
 /// How often memory is measured, and it is looked whether the run is to stop.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long output may still come from a process that escaped being killed.
-const DRAIN: Duration = Duration::from_secs(2);
+/// How long output may still come: from a process that escaped being killed, or onto a slow disk.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Carries out the order on standard input in the run's folder, the only argument.
 /// It says on standard output that it has begun, or why it could not.

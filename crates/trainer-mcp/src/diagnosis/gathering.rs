@@ -12,7 +12,7 @@ use k8s_openapi::{
     },
 };
 use kube::{
-    ResourceExt as _,
+    Api, ResourceExt as _,
     api::{GetParams, ListParams},
     core::Request,
 };
@@ -21,11 +21,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 use workloads::{
-    logs,
+    logs::{self, Line},
     pods::{Member, Trouble},
 };
 
-use super::snapshot::{PodLog, Presence, Rank, Snapshot};
+use super::snapshot::{Exit, PodLog, Presence, Rank, Snapshot};
 use crate::{
     api::{GROUP, TrainJob},
     events,
@@ -62,6 +62,15 @@ struct Gathering<'a> {
     namespace: String,
     job: TrainJob,
     unseen: Vec<String>,
+}
+
+/// A log that is to be read.
+struct Wanted<'a> {
+    rank: Rank<'a>,
+    container: String,
+    previous: bool,
+    /// When a container ended that may have been started again meanwhile.
+    ended: Option<Timestamp>,
 }
 
 pub(super) async fn gather(caller: &Caller, job: TrainJob) -> Snapshot {
@@ -152,12 +161,10 @@ impl Gathering<'_> {
     /// Of what failed, the first first; of a job that runs, of its first rank.
     async fn logs(&mut self, snapshot: &Snapshot, members: &[Member], phase: Phase) -> Vec<PodLog> {
         let ranks = snapshot.ranks(members);
-        let mut wanted: Vec<(Rank<'_>, String, bool)> = Vec::new();
         let mut failed: Vec<_> = ranks.iter().filter_map(|it| Some((*it, it.exit()?))).collect();
         failed.sort_by_key(|(rank, exit)| (exit.at.is_none(), exit.at, rank.member.index));
-        for (rank, exit) in failed.into_iter().take(LOGS) {
-            wanted.push((rank, exit.container, exit.restarted));
-        }
+        let failed = failed.into_iter().take(LOGS);
+        let mut wanted: Vec<_> = failed.map(|(rank, exit)| Wanted::of_exit(rank, exit)).collect();
         let place = steps::place(&self.job, "node-0");
         let first = ranks
             .iter()
@@ -165,28 +172,24 @@ impl Gathering<'_> {
         if let Some(rank) = first.filter(|_| wanted.is_empty() && phase == Phase::Running)
             && let Ok(container) = logs::container(rank.member, CONTAINER)
         {
-            wanted.push((*rank, container.name.clone(), false));
+            let container = container.name.clone();
+            wanted.push(Wanted { rank: *rank, container, previous: false, ended: None });
         }
         let api = self.caller.api::<Pod>(Some(&self.namespace));
-        let reads = wanted.iter().map(async |(rank, container, previous)| {
-            let log = logs::stamped(&api, &rank.member.pod, container, *previous);
+        let reads = wanted.iter().map(async |it| {
             let late = format!("the node did not answer within {} s", LOG_WITHIN.as_secs());
-            match timeout(LOG_WITHIN, log).await {
+            match timeout(LOG_WITHIN, it.read(&api)).await {
                 Ok(read) => read.map_err(|error| error.to_string()),
                 Err(_) => Err(late),
             }
         });
         let mut read = Vec::new();
-        for ((rank, container, previous), text) in wanted.iter().zip(join_all(reads).await) {
-            let pod = rank.member.pod.clone();
-            match text {
-                Ok(text) => read.push(PodLog {
-                    pod,
-                    container: container.clone(),
-                    previous: *previous,
-                    text,
-                }),
-                Err(error) => self.unseen.push(format!("log of {pod}: {error}")),
+        for (wanted, log) in wanted.iter().zip(join_all(reads).await) {
+            match log {
+                Ok(log) => read.push(log),
+                Err(error) => {
+                    self.unseen.push(format!("log of {}: {error}", wanted.rank.member.pod));
+                }
             }
         }
         self.unseen.dedup();
@@ -287,6 +290,38 @@ impl Gathering<'_> {
         self.unseen.push(format!("{what}: {why}"));
         Vec::new()
     }
+}
+
+impl<'a> Wanted<'a> {
+    fn of_exit(rank: Rank<'a>, exit: Exit) -> Self {
+        let policy = rank.pod.spec.as_ref().and_then(|it| it.restart_policy.as_deref());
+        let ended = exit.at.filter(|_| !exit.restarted && policy != Some("Never"));
+        Self { rank, container: exit.container, previous: exit.restarted, ended }
+    }
+
+    async fn read(&self, pods: &Api<Pod>) -> kubeflow_mcp_core::Result<PodLog> {
+        let pod = &self.rank.member.pod;
+        let log = |previous, text| PodLog {
+            pod: pod.clone(),
+            container: self.container.clone(),
+            previous,
+            text,
+        };
+        let text = logs::stamped(pods, pod, &self.container, self.previous).await?;
+        // Of a container that was started again since the Pod was read, it is the new one's.
+        if self.ended.is_some_and(|end| is_later(&text, end))
+            && let Ok(before) = logs::stamped(pods, pod, &self.container, true).await
+        {
+            return Ok(log(true, before));
+        }
+        Ok(log(self.previous, text))
+    }
+}
+
+/// Whether all lines were printed after that time, of which the API tells whole seconds.
+fn is_later(log: &str, end: Timestamp) -> bool {
+    let printed = log.lines().map(|it| Line::of(it).at);
+    !printed.into_iter().any(|at| at.is_none_or(|at| at.as_second() <= end.as_second()))
 }
 
 const FORBIDDEN: &str = "you may not read them";

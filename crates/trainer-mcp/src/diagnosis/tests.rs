@@ -76,3 +76,19 @@ async fn what_may_not_be_read_is_told() {
     let unknown = cluster.call("diagnose_training_job", json!({"name": "minst"})).await;
     assert_eq!(unknown["code"], "not_found", "{unknown}");
 }
+
+/// The log of a container that was started again between two looks is another one's.
+#[tokio::test]
+async fn the_log_of_what_has_ended_is_read() {
+    let cluster = ByHand::new(|_, query| match query.contains("previous=true") {
+        true => (200, TRACEBACK.to_owned()),
+        false => (200, "2026-08-21T10:00:05Z starting\n".to_owned()),
+    })
+    .await;
+    cluster.job("mnist", 1, status(1, 1, None)).await;
+    cluster.pod("mnist", 0, "Running", failed(), 0).await;
+    let diagnosis = cluster.call("diagnose_training_job", json!({"name": "mnist"})).await;
+    let cause = &diagnosis["causes"][0];
+    assert_eq!(cause["code"], "python_exception", "{diagnosis}");
+    assert!(cause["evidence"].to_string().contains("previous log of mnist-node-0-0"), "{cause}");
+}

@@ -22,13 +22,16 @@ pub(super) struct Exception {
 const BEGIN: &str = "Traceback (most recent call last):";
 /// What torchrun raises itself once a process of it has failed.
 const PASSED_ON: &str = "ChildFailedError";
+/// What another stream printed meanwhile may stand within a traceback.
+const WITHIN: usize = 8;
 /// A message may go on for some lines; so many, or so long a time after it, are a program that goes on.
 const MESSAGE_LINES: usize = 14;
 const GOES_ON_AFTER: SignedDuration = SignedDuration::from_secs(3);
 
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| regex(r"^\[(?:rank|default|node)[\d:]*\]:\s?"));
+/// Exceptions are classes, or are named with their module; `done` and `loss: 0.5` are neither.
 static RAISED: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"^(?P<kind>[A-Za-z_]\w*(?:\.\w+)*)(?:: (?P<message>.*))?$"));
+    LazyLock::new(|| regex(r"^(?P<kind>[A-Z]\w*|[A-Za-z_]\w*(?:\.\w+)+)(?:: (?P<message>.*))?$"));
 static FRAME: LazyLock<Regex> =
     LazyLock::new(|| regex(r#"^\s+File "(?P<file>[^"]+)", line (?P<line>\d+)"#));
 static SYNTAX: LazyLock<Regex> =
@@ -107,18 +110,22 @@ fn is_own(line: &str) -> bool {
 
 fn blocks<'a>(lines: &[Line<'_>], plain: &[&'a str]) -> Vec<Block<'a>> {
     let mut blocks: Vec<Block<'a>> = Vec::new();
-    let mut begin = None;
+    let (mut begin, mut others) = (None, 0);
     for (at, line) in plain.iter().enumerate() {
         if line.trim_end() == BEGIN {
-            begin = Some(at);
+            (begin, others) = (Some(at), 0);
         } else if LINKED.is_match(line) {
             blocks.iter_mut().last().into_iter().for_each(|it| it.links = true);
         } else if begin.is_none() && SYNTAX.is_match(line) {
             let start = plain[..at].iter().rposition(|it| FRAME.is_match(it)).unwrap_or(at);
             blocks.extend(block(lines, plain, start, at));
         } else if let Some(start) = begin.filter(|_| !line.starts_with([' ', '\t'])) {
-            begin = None;
-            blocks.extend(block(lines, plain, start, at));
+            let block = block(lines, plain, start, at);
+            others += 1;
+            if block.is_some() || others > WITHIN {
+                begin = None;
+            }
+            blocks.extend(block);
         }
     }
     blocks
@@ -189,6 +196,10 @@ mod tests {
             "SyntaxError: invalid syntax at train.py line 3: for x in",
         );
         check("epoch=1\ndone", "");
+        check(
+            &RAISED.replace("    x\n", "    x\nsmaller batch\nloss: 0.5\n"),
+            "ValueError: boom at train.py line 12: loss.backward()",
+        );
     }
 
     #[test]
