@@ -35,6 +35,11 @@ differences! {
         real: "lists them",
         why: "nothing of Kubeflow Trainer makes one, and there would be no controller for it"
     }
+    images {
+        what: "TrainJobs that name a container image",
+        real: "pulls and runs it",
+        why: "there are no containers on one machine without root: a program runs in an environment made for it, and what names another image never starts, as with an image that is not there"
+    }
     limit_ranges {
         what: "LimitRanges",
         real: "writes their defaults into Pods",
@@ -73,7 +78,7 @@ fn generated_differences_are_current() {
 # What the local cluster does not do as a real one
 
 Written by `cargo xtask generate` from `tests/behaviour/differences.rs`. Each row is a test on both
-clusters; what is listed here is refused by the local cluster, never imitated.
+clusters; what is listed here the local cluster refuses or warns of, and never imitates.
 
 | what | a real cluster | the local cluster answers | why |
 |---|---|---|---|
@@ -92,13 +97,14 @@ fn asked(name: &str, side: &str) -> Vec<String> {
     text.lines().filter(|it| !it.starts_with('<')).map(str::to_owned).collect()
 }
 
-/// The local cluster's last answer: its code, and its message if it has one.
+/// The local cluster's last answer: its code, and its message or warning if it has one.
 fn answered(name: &str) -> String {
     let text = conversation(name, "local");
     let answer = text.rsplit("\n\n").next().unwrap_or_default();
     let mut told = answer.lines().filter_map(|it| it.strip_prefix("< "));
     let code = told.next().unwrap_or_default();
-    match told.find_map(|it| it.strip_prefix("/message: ")) {
+    let saying = |it: &'static str| told.clone().find_map(|line| line.strip_prefix(it));
+    match saying("/message: ").or_else(|| saying("warning: 299 - ")) {
         Some(message) if message != "null" => format!("{code}: {}", message.trim_matches('"')),
         _ => code.to_owned(),
     }

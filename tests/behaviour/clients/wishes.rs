@@ -35,10 +35,8 @@ const DIFFERENCES: &[(&str, &str)] = &[
         "spec.trainer.args",
         "hyper-parameters are arguments of the script; the SDK writes them into its text",
     ),
-    (
-        "spec.trainer.env.KUBEFLOW_MCP_*",
-        "carries the script, its hyper-parameters and its packages",
-    ),
+    ("spec.trainer.env.KUBEFLOW_MCP_*", "carries the script and its packages"),
+    ("spec.trainer.env.FUNC_ARGS.value", "hyper-parameters, for scripts that read them there"),
     ("spec.trainer.env.PYTHONUNBUFFERED.value", "has what is printed appear at once"),
     ("spec.runtimePatches", "tells a cluster without images that no package is asked for"),
     ("spec.runtimePatches*packages", "tells a cluster without images which packages to provide"),
