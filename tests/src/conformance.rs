@@ -1,9 +1,12 @@
 //! The tools that the official conformance suite calls, served by the production handler.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, PostParams};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, PostParams},
+};
 use kubeflow_mcp_core::{
     Block, Caller, Effect, Error, Need, Persona, Policy, Resource, Result, Server, Tool, ToolDef,
     ToolSet,
@@ -38,6 +41,7 @@ pub fn server() -> Result<Server, OpenError> {
     let cluster = LocalKube::open(Options::default())?;
     let controllers = cluster.clone();
     tokio::spawn(async move { controllers.run().await });
+    SOMEBODY.get_or_init(|| cluster.client());
     let caller = Caller::new(cluster.client(), Policy::of(Persona::PlatformAdmin));
     Ok(Server::new(caller, &[&kubeflow_mcp_core::TOOL_SET, &TOOL_SET]))
 }
@@ -253,8 +257,9 @@ impl Tool for StreamingElicitation {
     }
 }
 
-const DEFINITIONS: Resource =
-    Resource::cluster("apiextensions.k8s.io", "customresourcedefinitions");
+/// Who changes the cluster: the suite confirms nothing, and so nothing could be written in its name.
+static SOMEBODY: OnceLock<Client> = OnceLock::new();
+
 const TOGGLES: Resource = Resource::namespaced("toggles.example.org", "toggles");
 
 /// Installs the kind of object that another tool needs, or removes it.
@@ -268,10 +273,11 @@ impl Tool for TriggerToolChange {
     const TITLE: &str = "TriggerToolChange";
     const EFFECT: Effect = Effect::Reads;
     const PERSONA: Persona = Persona::Readonly;
-    const NEEDS: &[Need] = &[Need::to(&["create", "delete", "get"], DEFINITIONS)];
+    const NEEDS: &[Need] = &[];
 
-    async fn call(self, caller: &Caller) -> Result<Said> {
-        let definitions = caller.cluster_api::<CustomResourceDefinition>();
+    async fn call(self, _: &Caller) -> Result<Said> {
+        let somebody = SOMEBODY.get().expect("whoever serves the tool has set it").clone();
+        let definitions: Api<CustomResourceDefinition> = Api::all(somebody);
         let name = "toggles.toggles.example.org";
         let exists = definitions.get_opt(name).await?.is_some();
         if exists {

@@ -11,9 +11,7 @@ mod host_python;
 pub mod http;
 #[cfg(all(feature = "cluster", unix))]
 pub mod kubelet;
-#[cfg(feature = "cluster")]
 pub mod lists;
-#[cfg(feature = "cluster")]
 pub mod patch;
 mod path;
 pub mod quantity;

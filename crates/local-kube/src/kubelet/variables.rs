@@ -1,6 +1,10 @@
 //! The environment variables that a Pod's specification gives a container.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Debug,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::{
     ByteString,
@@ -8,6 +12,7 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, Client};
+use serde::de::DeserializeOwned;
 
 use super::{expansion::expand, fields};
 
@@ -106,7 +111,7 @@ impl Sources {
     ) -> Result<Option<&Data>, String> {
         let key = ("configmap", name.to_owned());
         if !self.read.contains_key(&key) {
-            let found = self.config_maps.get_opt(name).await.map_err(|error| error.to_string())?;
+            let found = get(&self.config_maps, name).await?;
             let data = found.map(|map| {
                 let texts = map.data.unwrap_or_default().into_iter();
                 let texts = texts.map(|(key, text)| (key, text.into_bytes()));
@@ -124,7 +129,7 @@ impl Sources {
     ) -> Result<Option<&Data>, String> {
         let key = ("secret", name.to_owned());
         if !self.read.contains_key(&key) {
-            let found = self.secrets.get_opt(name).await.map_err(|error| error.to_string())?;
+            let found = get(&self.secrets, name).await?;
             self.read.insert(key.clone(), found.map(|secret| bytes(secret.data).collect()));
         }
         self.found(&key, optional)
@@ -183,4 +188,29 @@ fn text(value: &[u8]) -> Result<String, String> {
         .filter(|text| !text.contains('\0'))
         .map(str::to_owned)
         .ok_or_else(|| "a variable's value is no text".to_owned())
+}
+
+/// An API server lets a node read what its Pods name once it has seen that they are the node's, which
+/// may be a moment after the node has.
+const ADMITTED_WITHIN: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+async fn get<K>(api: &Api<K>, name: &str) -> Result<Option<K>, String>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let begin = Instant::now();
+    loop {
+        match api.get_opt(name).await {
+            Ok(found) => return Ok(found),
+            Err(kube::Error::Api(status)) => {
+                let early = status.code == 403 && status.message.contains("no relationship found");
+                if !early || begin.elapsed() > ADMITTED_WITHIN {
+                    return Err(status.message);
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
 }
