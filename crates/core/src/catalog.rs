@@ -27,7 +27,7 @@ use crate::{Caller, Facts, Refusal, ToolDef, gate};
 /// Installing a component makes many definitions at once: one change is told, not ten.
 const SETTLE: Duration = Duration::from_millis(250);
 /// An API server serves what is defined, and stops serving what is not, a little later.
-const SETTLE_AGAIN: [Duration; 2] = [Duration::from_millis(750), Duration::from_secs(3)];
+const SETTLE_AGAIN: Duration = Duration::from_secs(3);
 /// For what no watch shows: roles, aggregated APIs, and definitions that may not be watched.
 const POLL: Duration = Duration::from_secs(60);
 
@@ -120,8 +120,7 @@ impl Catalog {
                     tokio::select! {
                         Some(()) = definitions.next() => {
                             let now = Instant::now();
-                            settling = vec![now + SETTLE];
-                            settling.extend(SETTLE_AGAIN.map(|later| now + later));
+                            settling = vec![now + SETTLE, now + SETTLE_AGAIN];
                         }
                         () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                             settling.remove(0);
