@@ -135,8 +135,18 @@ impl Cluster {
 
     /// Waits until the status of a TrainJob reads as expected.
     pub(super) async fn shows(&self, name: &str, expected: &str) {
+        self.reads(name, expected, str::eq).await;
+    }
+
+    /// Waits until the status of a TrainJob begins as expected; of its steps it may know or not.
+    pub(super) async fn begins(&self, name: &str, expected: &str) {
+        self.reads(name, expected, |summary, expected| summary.starts_with(expected)).await;
+    }
+
+    async fn reads(&self, name: &str, expected: &str, fits: fn(&str, &str) -> bool) {
         let wanted = expected.to_owned();
-        let condition = move |job: Option<&TrainJob>| job.is_some_and(|job| summary(job) == wanted);
+        let condition =
+            move |job: Option<&TrainJob>| job.is_some_and(|job| fits(&summary(job), &wanted));
         let wait = await_condition(self.api::<TrainJob>(), name, condition);
         if tokio::time::timeout(Duration::from_secs(20), wait).await.is_err() {
             let job: TrainJob = self.api().get(name).await.unwrap();

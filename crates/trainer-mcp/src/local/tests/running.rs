@@ -106,9 +106,9 @@ async fn a_deadline_ends_a_job_and_deletes_what_it_runs() {
     let cluster = Cluster::new();
     cluster.create("hello", json!({"activeDeadlineSeconds": 1})).await.unwrap();
     cluster
-        .shows("hello", "Failed=True DeadlineExceeded: TrainJob exceeded its active deadline; node")
+        .begins("hello", "Failed=True DeadlineExceeded: TrainJob exceeded its active deadline")
         .await;
-    assert!(cluster.api::<JobSet>().get_opt("hello").await.unwrap().is_none());
+    cluster.eventually("hello", |set: Option<&JobSet>| set.is_none()).await;
 }
 
 #[tokio::test]
