@@ -7,11 +7,12 @@ use serde_json::Value;
 /// Every allowed arrow from a crate of ours: to crates of ours, and to those that one crate alone
 /// may name.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("kubeflow-mcp", &["kubeflow-mcp-core", "trainer-mcp"]),
+    ("katib-mcp", &["kubeflow-mcp-core", "local-kube", "workloads"]),
+    ("kubeflow-mcp", &["katib-mcp", "kubeflow-mcp-core", "trainer-mcp"]),
     ("kubeflow-mcp-core", &["local-kube", "rmcp"]),
     ("local-kube", &[]),
     ("trainer-mcp", &["kubeflow-mcp-core", "local-kube", "workloads"]),
-    ("workloads", &["kubeflow-mcp-core"]),
+    ("workloads", &["kubeflow-mcp-core", "local-kube"]),
     ("xtask", &[]),
 ];
 

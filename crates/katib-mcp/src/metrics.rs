@@ -1,0 +1,179 @@
+//! Metrics in what a trial prints, read as Katib's collector reads them.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use crate::api::{Metric, MetricsCollector, Objective, Observation, UNAVAILABLE};
+
+/// What a line must look like where the experiment does not say: `loss=0.31`.
+pub const DEFAULT_FORMAT: &str = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)";
+
+/// How a collector finds metrics in text.
+#[derive(Debug)]
+pub enum Format {
+    /// A name in the first group of an expression, a value in the second.
+    Text(Vec<Regex>),
+    /// One object a line, its values strings.
+    Json,
+}
+
+/// One value of a metric, as it was printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    pub name: String,
+    /// In the program's own digits; nothing where it printed `nan`.
+    pub value: String,
+    /// When, where the line begins with it.
+    pub at: Option<Timestamp>,
+}
+
+impl Format {
+    /// What an experiment has chosen. Expressions that cannot be read find nothing.
+    pub fn of(collector: Option<&MetricsCollector>) -> Self {
+        let source = collector.and_then(|it| it.source.as_ref());
+        let file = source.and_then(|it| it.file_system_path.as_ref());
+        if file.and_then(|it| it.format.as_deref()) == Some("JSON") {
+            return Self::Json;
+        }
+        let given = source.and_then(|it| it.filter.as_ref()).map(|it| it.metrics_format.as_slice());
+        let given = given.filter(|it| !it.is_empty());
+        let compiled = |it: &String| Regex::new(it).ok();
+        let expressions = match given {
+            Some(given) => given.iter().filter_map(compiled).collect(),
+            None => vec![Regex::new(DEFAULT_FORMAT).expect("a valid expression")],
+        };
+        Self::Text(expressions)
+    }
+
+    /// The values of these metrics that one line states.
+    pub fn read(&self, names: &[&str], line: &str) -> Vec<Point> {
+        match self {
+            Self::Text(expressions) => text(expressions, names, line),
+            Self::Json => json(names, line),
+        }
+    }
+}
+
+/// Everything that Katib keeps of the metrics of a trial that has ended.
+pub fn observation(objective: &Objective, points: &[Point]) -> Observation {
+    let objective_name = objective.objective_metric_name.as_str();
+    let reported = points.iter().any(|it| it.name == objective_name);
+    // Without the objective, nothing else is kept.
+    let points = if reported { points } else { &[] };
+    let names = std::iter::once(objective_name)
+        .chain(objective.additional_metric_names.iter().map(String::as_str));
+    let metrics = names.map(|name| {
+        let of_name: Vec<_> = points.iter().filter(|it| it.name == name).collect();
+        let number = |it: &&&Point| it.value.parse::<f64>().is_ok_and(|it| !it.is_nan());
+        let by_value = |one: &&&Point, other: &&&Point| {
+            let value = |it: &Point| it.value.parse::<f64>().unwrap_or(f64::NAN);
+            value(one).total_cmp(&value(other))
+        };
+        let least = of_name.iter().filter(number).min_by(by_value);
+        let greatest = of_name.iter().filter(number).max_by(by_value);
+        // A line without a time is older than all that have one; of equal ones the last counts.
+        let latest = of_name.iter().max_by_key(|it| it.at);
+        let shown = |it: Option<&&Point>| it.map_or(UNAVAILABLE, |it| it.value.as_str()).to_owned();
+        Metric {
+            name: name.to_owned(),
+            min: shown(least),
+            max: shown(greatest),
+            latest: shown(latest),
+        }
+    });
+    Observation { metrics: metrics.collect() }
+}
+
+/// The values of each metric, in the order in which they were printed.
+pub fn curves(points: &[Point]) -> HashMap<&str, Vec<&Point>> {
+    let mut curves: HashMap<&str, Vec<&Point>> = HashMap::new();
+    for point in points {
+        curves.entry(point.name.as_str()).or_default().push(point);
+    }
+    curves
+}
+
+fn text(expressions: &[Regex], names: &[&str], line: &str) -> Vec<Point> {
+    if !names.iter().any(|it| line.contains(it)) {
+        return Vec::new();
+    }
+    let at = line.split_once(' ').and_then(|(first, _)| first.parse().ok());
+    let found = expressions.iter().flat_map(|it| it.captures_iter(line));
+    let points = found.filter_map(|found| {
+        let name = found.get(1)?.as_str().trim();
+        let value = found.get(2).map_or("", |it| it.as_str().trim());
+        names.contains(&name).then(|| Point { name: name.to_owned(), value: value.to_owned(), at })
+    });
+    points.collect()
+}
+
+fn json(names: &[&str], line: &str) -> Vec<Point> {
+    let Ok(object) = serde_json::from_str::<Map<String, Value>>(line) else { return Vec::new() };
+    let at = match object.get("timestamp") {
+        Some(Value::String(text)) => text.parse().ok(),
+        Some(Value::Number(seconds)) => seconds.as_f64().and_then(moment),
+        _ => None,
+    };
+    let value = |name: &&str| object.get(*name)?.as_str().map(str::to_owned);
+    let points = names
+        .iter()
+        .filter_map(|name| value(name).map(|value| Point { name: (*name).to_owned(), value, at }));
+    points.collect()
+}
+
+fn moment(seconds: f64) -> Option<Timestamp> {
+    let duration = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
+    Timestamp::from_duration(duration).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Vec<Point> {
+        let format = Format::of(None);
+        lines.iter().flat_map(|line| format.read(&["loss", "acc"], line)).collect()
+    }
+
+    fn observed(lines: &[&str]) -> String {
+        let objective = Objective {
+            type_: "minimize".into(),
+            objective_metric_name: "loss".into(),
+            additional_metric_names: vec!["acc".into()],
+            ..Objective::default()
+        };
+        let metrics = observation(&objective, &read(lines)).metrics;
+        let shown = |it: &Metric| format!("{} {} {} {}", it.name, it.min, it.max, it.latest);
+        metrics.iter().map(shown).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn what_a_trial_printed_is_what_katib_keeps() {
+        assert_eq!(
+            observed(&["epoch 1: loss=0.9 acc=0.5", "loss = 1e-1", "note loss", "loss=0.30"]),
+            "loss 1e-1 0.9 0.30; acc 0.5 0.5 0.5"
+        );
+        let backwards = ["2026-01-02T00:00:00Z loss=2", "2026-01-01T00:00:00Z loss=1"];
+        assert_eq!(observed(&backwards), "loss 1 2 2; acc unavailable unavailable unavailable");
+        assert_eq!(
+            observed(&["loss: 0.3", "{'loss': 0.3}", "acc=1"]),
+            "loss unavailable unavailable unavailable; acc unavailable unavailable unavailable"
+        );
+        // The expression takes a name alone for a metric without a value.
+        assert_eq!(
+            observed(&["loss=nan"]).split(';').next(),
+            Some("loss unavailable unavailable ")
+        );
+    }
+
+    #[test]
+    fn json_lines_hold_strings() {
+        let point = |line| Format::Json.read(&["loss"], line).pop().map(|it| (it.value, it.at));
+        let at = "1970-01-01T00:00:01.5Z".parse().ok();
+        assert_eq!(point(r#"{"loss": "0.5", "timestamp": 1.5}"#), Some(("0.5".to_owned(), at)));
+        assert_eq!(point(r#"{"loss": 0.5}"#), None);
+    }
+}
