@@ -1,6 +1,23 @@
 //! Tools for Katib: plan, start, follow and explain the search for good hyper-parameters.
 
 pub mod api;
+#[cfg(feature = "local")]
+mod local;
 pub mod metrics;
 pub mod objective;
 pub mod states;
+#[cfg(all(test, feature = "local"))]
+mod testing;
+
+use kubeflow_mcp_core::ToolSet;
+
+pub const TOOL_SET: ToolSet = ToolSet {
+    name: "katib",
+    about: "Plan, start, follow and explain the search for good hyper-parameters",
+    guide: "",
+    tools: &[],
+    #[cfg(feature = "local")]
+    local: Some(local::LOCAL),
+    #[cfg(not(feature = "local"))]
+    local: None,
+};
