@@ -2,15 +2,16 @@
 
 mod change;
 mod details;
-mod page;
+mod row;
 
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use workloads::pages::{Order, Page};
 
+use self::row::Row;
 use crate::{
-    api::TRAIN_JOBS,
-    jobs::page::{Order, Page, Row},
+    api::{GROUP, TRAIN_JOBS},
     phase::Phase,
 };
 
@@ -81,8 +82,17 @@ impl Tool for ListTrainingJobs {
                 && self.status.is_none_or(|status| it.phase.and_then(Status::of) == Some(status))
         };
         let namespace = caller.namespace(self.namespace.as_deref());
-        let page = Page::read(caller, namespace, self.cursor.as_deref()).await?;
-        Ok(page.answer(wanted, self.limit))
+        let path = format!("/apis/{GROUP}/v1alpha1/namespaces/{namespace}/{}", TRAIN_JOBS.plural);
+        let page = Page::read(caller.client(), path, self.cursor.as_deref()).await?;
+        let listed = page.answer(wanted, self.limit);
+        Ok(TrainingJobs {
+            jobs: listed.rows,
+            order: listed.order,
+            total: listed.total,
+            looked_at: listed.looked_at,
+            remaining: listed.remaining,
+            next_cursor: listed.next_cursor,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ pub mod creation;
 pub mod events;
 pub mod logs;
 pub mod metrics;
+pub mod pages;
 pub mod pods;
 pub mod progress;
 pub mod waiting;
