@@ -14,10 +14,12 @@ use kubeflow_mcp_core::ToolSet;
 pub const TOOL_SET: ToolSet = ToolSet {
     name: "katib",
     about: "Plan, start, follow and explain the search for good hyper-parameters",
-    guide: "",
+    guide: include_str!("guide.md"),
     tools: &[],
     #[cfg(feature = "local")]
     local: Some(local::LOCAL),
     #[cfg(not(feature = "local"))]
     local: None,
 };
+
+inventory::submit!(TOOL_SET);
