@@ -1,10 +1,12 @@
 //! Tools for Katib: plan, start, follow and explain the search for good hyper-parameters.
 
+pub mod algorithms;
 pub mod api;
 #[cfg(feature = "local")]
 mod local;
 pub mod metrics;
 pub mod objective;
+pub mod search_space;
 pub mod states;
 #[cfg(all(test, feature = "local"))]
 mod testing;
