@@ -18,15 +18,12 @@ use kube::{
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Resource, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::pods::PODS;
+use workloads::{pods::PODS, train_job::runtime::is_device};
 
-use crate::{
-    api::runtime::is_device,
-    capacity::{
-        nodes::{Group, Total},
-        queues::{LOCAL_QUEUES, Queue},
-        usage::{Amounts, ByNode, PodUsage},
-    },
+use crate::capacity::{
+    nodes::{Group, Total},
+    queues::{LOCAL_QUEUES, Queue},
+    usage::{Amounts, ByNode, PodUsage},
 };
 
 pub(crate) use self::{

@@ -17,22 +17,23 @@ use workloads::{
     events::EVENTS,
     logs::POD_LOGS,
     pods::{PODS, ranks},
+    train_job::{
+        TRAIN_JOBS, TrainJob,
+        phase::Phase,
+        runtime::{CLUSTER_RUNTIMES, RUNTIMES},
+        steps,
+    },
+};
+
+use crate::{
+    capacity::{NODES, QUOTAS},
+    logs::JOBS,
 };
 
 pub use self::{
     finding::{Certainty, Code, Finding, Next},
     judgement::judge,
     snapshot::{PodLog, Presence, Snapshot},
-};
-use crate::{
-    api::{
-        TRAIN_JOBS, TrainJob,
-        runtime::{CLUSTER_RUNTIMES, RUNTIMES},
-    },
-    capacity::{NODES, QUOTAS},
-    logs::JOBS,
-    phase::Phase,
-    steps,
 };
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<DiagnoseTrainingJob>()];

@@ -21,9 +21,9 @@ use self::{
     plan::{Method, Plan, Settings, Size, TrainerType},
     savings::Saving,
 };
-use crate::{
-    api::runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
-    runtimes::catalogue::Catalogue,
+use workloads::train_job::{
+    catalogue::Catalogue,
+    runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
 };
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<EstimateResources>()];

@@ -6,9 +6,10 @@ use kube::{ResourceExt as _, api::ListParams};
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::events::{self, EVENTS, Found, Pages, Row};
-
-use crate::api::{TRAIN_JOBS, TrainJob};
+use workloads::{
+    events::{self, EVENTS, Found, Pages, Row},
+    train_job::{TRAIN_JOBS, TrainJob},
+};
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetTrainingEvents>()];
 

@@ -7,13 +7,12 @@ mod row;
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::pages::{Order, Page};
+use workloads::{
+    pages::{Order, Page},
+    train_job::{GROUP, TRAIN_JOBS, phase::Phase},
+};
 
 use self::row::Row;
-use crate::{
-    api::{GROUP, TRAIN_JOBS},
-    phase::Phase,
-};
 
 pub const TOOLS: &[ToolDef] = &[
     ToolDef::of::<ListTrainingJobs>(),

@@ -1,6 +1,5 @@
 //! Tools for Kubeflow Trainer: plan, start, follow and explain training jobs.
 
-pub mod api;
 pub mod capacity;
 pub mod diagnosis;
 pub mod estimates;
@@ -9,10 +8,8 @@ pub mod jobs;
 #[cfg(feature = "local")]
 mod local;
 pub mod logs;
-pub mod phase;
 pub mod pre_flight;
 pub mod runtimes;
-pub mod steps;
 pub mod submission;
 #[cfg(all(test, feature = "local"))]
 mod testing;
@@ -20,6 +17,7 @@ mod torchtune;
 pub mod waiting;
 
 use kubeflow_mcp_core::{Sign, ToolSet};
+use workloads::train_job::phase;
 
 /// What the tools conclude something from, of training jobs, of what is made for them, and of nodes.
 pub fn signs() -> Vec<Sign> {

@@ -9,12 +9,11 @@ use workloads::{
     events::{self, EVENTS},
     logs::{self, Log, POD_LOGS, Query},
     pods::{Member, PODS},
-};
-
-use crate::{
-    api::{TRAIN_JOBS, TrainJob},
-    phase::{Phase, Standing},
-    steps::{self, LABELS, Place},
+    train_job::{
+        TRAIN_JOBS, TrainJob,
+        phase::{Phase, Standing},
+        steps::{self, LABELS, Place},
+    },
 };
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetTrainingLogs>()];

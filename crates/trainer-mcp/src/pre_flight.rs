@@ -15,22 +15,25 @@ use kubeflow_mcp_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use workloads::pods::PODS;
+use workloads::{
+    pods::PODS,
+    train_job::{
+        GROUP, TRAIN_JOBS,
+        phase::QUEUE_LABEL,
+        runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
+    },
+};
+
+use crate::{
+    capacity::{NODES, QUOTAS, queues::LOCAL_QUEUES},
+    submission,
+};
 
 pub(crate) use self::checks::SIGNS;
 use self::{
     checks::{Check, Verdict},
     cluster::{CLASSES, Cluster, NAMESPACES, SECRETS},
     shape::Shape,
-};
-use crate::{
-    api::{
-        GROUP, TRAIN_JOBS,
-        runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
-    },
-    capacity::{NODES, QUOTAS, queues::LOCAL_QUEUES},
-    phase::QUEUE_LABEL,
-    submission,
 };
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<PreFlight>()];

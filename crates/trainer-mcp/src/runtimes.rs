@@ -1,6 +1,5 @@
 //! What training jobs can be started from.
 
-pub mod catalogue;
 mod creation;
 mod deletion;
 mod difference;
@@ -11,15 +10,12 @@ mod place;
 
 use std::collections::BTreeMap;
 
-use kubeflow_mcp_core::{
-    Caller, Effect, Error, Need, Persona, Result, Tool, ToolDef, did_you_mean,
-};
+use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::{
-    api::runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
-    runtimes::catalogue::{Catalogue, Entry},
+use workloads::train_job::{
+    catalogue::{Catalogue, Entry, NO_RUNTIMES},
+    runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
 };
 
 pub const TOOLS: &[ToolDef] = &[
@@ -96,10 +92,6 @@ enum Program {
     /// A program of the runtime, which the job configures.
     Builtin,
 }
-
-const NO_RUNTIMES: &str = "no runtime is installed: the Trainer's Helm chart installs none unless \
-    `runtimes.defaultEnabled=true` is set, its kustomize overlay `overlays/runtimes` installs all; \
-    an administrator can do either";
 
 impl Tool for ListRuntimes {
     type Output = Runtimes;
@@ -203,24 +195,6 @@ impl Tool for GetRuntime {
             overridable: explained::overridable(&runtime),
             fixed: explained::fixed(&runtime),
         })
-    }
-}
-
-impl Catalogue {
-    /// Why there is no such runtime, as far as can be seen.
-    pub fn unknown(&self, name: &str) -> Error {
-        let mut problem = format!("names no runtime: {name:?}{}", did_you_mean(name, self.names()));
-        if self.entries.is_empty() && self.unseen.is_empty() {
-            problem.push_str("; ");
-            problem.push_str(NO_RUNTIMES);
-        } else {
-            let names: Vec<&str> = self.names().take(20).collect();
-            problem.push_str(&format!("; there are {}", names.join(", ")));
-        }
-        for unseen in &self.unseen {
-            problem.push_str(&format!("; could not see {unseen}"));
-        }
-        Error::argument("runtime", problem)
     }
 }
 

@@ -2,21 +2,13 @@
 
 mod container;
 mod custom;
-mod environment;
 mod fine_tune;
-mod names;
-mod options;
-mod output;
-mod placement;
-mod resources;
 mod retry;
-mod runtime;
 mod submit;
-mod train_job;
 
 use kubeflow_mcp_core::{Sign, ToolDef};
+use workloads::train_job::placement;
 
-pub(crate) use self::output::OUTPUT;
 #[cfg(feature = "local")]
 pub(crate) use self::submit::NO_IMAGES;
 use self::submit::Submission;

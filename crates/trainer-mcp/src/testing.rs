@@ -18,8 +18,7 @@ use kubeflow_mcp_core::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tower::service_fn;
-
-use crate::api::TrainJob;
+use workloads::train_job::TrainJob;
 
 /// The Trainer's tools in a cluster that only knows what a TrainJob is.
 static BY_HAND: ToolSet = ToolSet {

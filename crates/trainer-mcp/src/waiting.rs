@@ -16,16 +16,17 @@ use workloads::{
     events::EVENTS,
     logs::{POD_LOGS, follow},
     pods::PODS,
+    train_job::{
+        TRAIN_JOBS, TrainJob,
+        phase::{Phase, Standing},
+        steps,
+    },
     waiting::{Change, Selection, changes},
 };
 
+use crate::logs::CONTAINER;
+
 use self::{ending::Ending, watched::Watched};
-use crate::{
-    api::{TRAIN_JOBS, TrainJob},
-    logs::CONTAINER,
-    phase::{Phase, Standing},
-    steps,
-};
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<WaitForTraining>()];
 

@@ -60,6 +60,48 @@ pub async fn create(caller: &Caller, path: &str, mut object: Value) -> Result<Cr
     }
 }
 
+/// What admission has changed or added, as `path = value`; that it stamps patches says nothing.
+pub fn set_by_cluster(sent: &Value, stored: &Value) -> Vec<String> {
+    let mut changes = Vec::new();
+    compare("spec", &sent["spec"], &stored["spec"], &mut changes);
+    for field in ["labels", "annotations"] {
+        let mut added = stored["metadata"][field].clone();
+        if let Some(annotations) = added.as_object_mut() {
+            annotations.remove(REQUEST_DIGEST);
+        }
+        compare(field, &sent["metadata"][field], &added, &mut changes);
+    }
+    /// More would hide what matters.
+    const MOST: usize = 20;
+    let more = changes.len().saturating_sub(MOST);
+    changes.truncate(MOST);
+    if more > 0 {
+        changes.push(format!("{more} more"));
+    }
+    changes
+}
+
+fn compare(path: &str, sent: &Value, stored: &Value, changes: &mut Vec<String>) {
+    match (sent, stored) {
+        (sent, stored) if sent == stored => {}
+        (sent, Value::Object(fields)) if sent.is_object() || fields.len() < 4 => {
+            for (field, value) in fields.iter().filter(|(field, _)| *field != "time") {
+                compare(&format!("{path}.{field}"), &sent[field], value, changes);
+            }
+        }
+        (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
+            for (index, (item, other)) in items.iter().zip(others).enumerate() {
+                compare(&format!("{path}[{index}]"), item, other, changes);
+            }
+        }
+        (_, Value::Null) => {}
+        (_, stored) => {
+            let text: String = stored.to_string().chars().take(100).collect();
+            changes.push(format!("{path} = {text}"));
+        }
+    }
+}
+
 /// The object of that name, if this very call made it.
 async fn existing(caller: &Caller, path: &str, name: &str) -> Result<Option<Value>> {
     let request = Request::new(path).get(name, &GetParams::default());

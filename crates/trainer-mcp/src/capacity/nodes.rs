@@ -8,9 +8,9 @@ use kubeflow_mcp_core::Sign;
 use local_kube::quantity::Quantity;
 use schemars::JsonSchema;
 use serde::Serialize;
+use workloads::train_job::runtime::is_device;
 
 use super::usage::{Amounts, add, amounts, show};
-use crate::api::runtime::is_device;
 
 /// What is concluded from of nodes.
 pub(crate) const SIGNS: [Sign; 4] = [READY, PRODUCT[0], PRODUCT[1], PRODUCT[2]];

@@ -23,16 +23,15 @@ use tokio::time::timeout;
 use workloads::{
     logs::{self, Line},
     pods::{Member, Trouble},
+    train_job::{
+        GROUP, TrainJob,
+        phase::{Phase, QUEUE_LABEL},
+        steps,
+    },
 };
 
 use super::snapshot::{Exit, PodLog, Presence, Rank, Snapshot};
-use crate::{
-    api::{GROUP, TrainJob},
-    events,
-    logs::CONTAINER,
-    phase::{Phase, QUEUE_LABEL},
-    steps,
-};
+use crate::{events, logs::CONTAINER};
 
 pub(super) const JOB_SETS: Resource = Resource::namespaced("jobset.x-k8s.io", "jobsets");
 pub(super) const CLAIMS: Resource = Resource::namespaced("", "persistentvolumeclaims");

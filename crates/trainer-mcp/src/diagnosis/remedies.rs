@@ -1,12 +1,12 @@
 //! What to do about each cause: calls of this server's tools, and what only a person can do.
 
 use serde_json::json;
+use workloads::train_job::steps;
 
 use super::{
     finding::{Code, Finding, Next},
     snapshot::Snapshot,
 };
-use crate::steps;
 
 /// The steps for a finding, in the order in which they are worth trying.
 pub(super) fn of(finding: &Finding, snapshot: &Snapshot) -> Vec<Next> {

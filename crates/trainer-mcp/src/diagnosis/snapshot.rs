@@ -8,12 +8,14 @@ use k8s_openapi::api::{
 use kube::ResourceExt as _;
 use serde::Deserialize;
 use serde_json::Value;
-use workloads::{logs::Line, pods::Member};
-
-use crate::{
-    api::TrainJob,
-    phase::Standing,
-    steps::{self, LABELS},
+use workloads::{
+    logs::Line,
+    pods::Member,
+    train_job::{
+        TrainJob,
+        phase::Standing,
+        steps::{self, LABELS},
+    },
 };
 
 /// A job and what the cluster knows of it.

@@ -9,12 +9,13 @@ use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Resource, Result, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use workloads::pods::PODS;
-
-use crate::{
-    api::{TRAIN_JOBS, TrainJob},
-    phase::{Phase, QUEUE_LABEL, Standing},
-    steps,
+use workloads::{
+    pods::PODS,
+    train_job::{
+        TRAIN_JOBS, TrainJob,
+        phase::{Phase, QUEUE_LABEL, Standing},
+        steps,
+    },
 };
 
 const CLAIMS: Resource = Resource::namespaced("", "persistentvolumeclaims");

@@ -13,18 +13,17 @@ use workloads::{
     code::{PACKAGES, as_received},
     events::EVENTS,
     logs::{self, Line, POD_LOGS},
+    output::OUTPUT,
     pods::{Member, PODS},
     progress::Tracker,
+    train_job::{
+        TRAIN_JOBS, TrainJob,
+        phase::{Phase, QUEUE_LABEL, SdkStatus, Standing},
+        steps::{self, Steps},
+    },
 };
 
-use crate::{
-    api::{TRAIN_JOBS, TrainJob},
-    events,
-    logs::CONTAINER,
-    phase::{Phase, QUEUE_LABEL, SdkStatus, Standing},
-    steps::{self, Steps},
-    submission::OUTPUT,
-};
+use crate::{events, logs::CONTAINER};
 
 const MESSAGE: usize = 500;
 /// A look at a job is quick, whatever its node does.

@@ -4,11 +4,12 @@ use kube::ResourceExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use workloads::pages;
-
-use crate::{
-    api::TrainJob,
-    phase::{Phase, Standing},
+use workloads::{
+    pages,
+    train_job::{
+        TrainJob,
+        phase::{Phase, Standing},
+    },
 };
 
 /// A job in a list.

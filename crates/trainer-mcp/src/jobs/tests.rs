@@ -9,6 +9,7 @@ use kube::{
 };
 use kubeflow_mcp_core::testing::Cluster;
 use serde_json::{Value, json};
+use workloads::train_job::TrainJob;
 
 use super::{
     change::{DeleteTrainingJob, UpdateTrainingJob},
@@ -17,7 +18,6 @@ use super::{
 };
 use crate::{
     TOOL_SET,
-    api::TrainJob,
     testing::{ByHand, status},
 };
 

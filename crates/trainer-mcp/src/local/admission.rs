@@ -13,8 +13,9 @@ use kube::{
 };
 use local_kube::{Admission, Denial, Operation, status};
 use serde_json::Value;
+use workloads::train_job::GROUP;
 
-use crate::{api::GROUP, local::train_job::TrainJob};
+use crate::local::train_job::TrainJob;
 
 /// The `admit` of the tool set: defaults, refuses or lets pass one write.
 pub(super) fn admit<'a>(

@@ -6,11 +6,9 @@ use kube::{
 };
 use local_kube::HOST_PYTHON;
 use serde_json::{Value, json};
+use workloads::train_job::{GROUP, RuntimeRef};
 
-use crate::{
-    api::{GROUP, RuntimeRef},
-    local::train_job::{ANCESTOR, NODE, TRAINER},
-};
+use crate::local::train_job::{ANCESTOR, NODE, TRAINER};
 
 /// The runtime that a reference means, of a kind that the Trainer knows.
 pub(super) async fn get(

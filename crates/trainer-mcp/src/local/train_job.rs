@@ -9,11 +9,9 @@ use k8s_openapi::{
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use workloads::train_job::{RuntimeRef, TrainJobStatus};
 
-use crate::{
-    api::{GROUP, RuntimeRef, TrainJobStatus},
-    local::job_set::{JobSetSpec, ReplicatedJob},
-};
+use crate::local::job_set::{JobSetSpec, ReplicatedJob};
 
 /// The label on a replicated job that says which part of a TrainJob it plays.
 pub(super) const ANCESTOR: &str = "trainer.kubeflow.org/trainjob-ancestor-step";
@@ -164,23 +162,6 @@ pub(super) struct JobSetTemplate {
 pub(super) struct TemplateMetadata {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) annotations: BTreeMap<String, String>,
-}
-
-impl RuntimeRef {
-    pub(super) fn group(&self) -> &str {
-        self.api_group.as_deref().unwrap_or(GROUP)
-    }
-
-    pub(super) fn kind(&self) -> &str {
-        self.kind.as_deref().unwrap_or("ClusterTrainingRuntime")
-    }
-
-    /// Group and kind as the Trainer writes them; `None` where it knows such a runtime.
-    pub(super) fn unsupported(&self) -> Option<String> {
-        let known = self.group() == GROUP
-            && matches!(self.kind(), "ClusterTrainingRuntime" | "TrainingRuntime");
-        (!known).then(|| [self.kind(), self.group()].join(".").trim_end_matches('.').to_owned())
-    }
 }
 
 impl ReplicatedJob {

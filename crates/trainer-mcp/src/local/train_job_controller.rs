@@ -17,16 +17,14 @@ use kube::{
     },
 };
 use serde_json::json;
+use workloads::train_job::TrainJobStatus;
 
-use crate::{
-    api::TrainJobStatus,
-    local::{
-        assembly,
-        job_set::JobSet,
-        ownership::belongs_to,
-        reporting::{AT_ONCE, Failure, Reporting, Severity},
-        train_job::{CONTROLLER, TrainJob},
-    },
+use crate::local::{
+    assembly,
+    job_set::JobSet,
+    ownership::belongs_to,
+    reporting::{AT_ONCE, Failure, Reporting, Severity},
+    train_job::{CONTROLLER, TrainJob},
 };
 
 /// The field manager under which the Trainer applies what it makes.

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 use local_kube::patch::strategic_merge;
 use serde_json::{Value, json};
-
-use crate::api::runtime::Runtime;
+use workloads::train_job::runtime::Runtime;
 
 /// A job, taken apart.
 #[derive(Debug, Default)]

@@ -4,10 +4,12 @@ use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use workloads::creation;
+use workloads::{
+    creation,
+    train_job::runtime::{CLUSTER_RUNTIMES, FRAMEWORK, RUNTIMES, Runtime},
+};
 
 use super::{explained, place::Place};
-use crate::api::runtime::{CLUSTER_RUNTIMES, FRAMEWORK, RUNTIMES, Runtime};
 
 /// Makes a training runtime. Call it when none of list_runtimes suits; patch_runtime changes one.
 #[derive(Deserialize, JsonSchema)]

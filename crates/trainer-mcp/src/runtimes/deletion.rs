@@ -7,12 +7,14 @@ use kube::{
 use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::{catalogue::Kind, place::Place};
-use crate::api::{
+use workloads::train_job::{
     GROUP, TRAIN_JOBS, TrainJob,
+    catalogue::Kind,
     runtime::{CLUSTER_RUNTIMES, RUNTIMES},
 };
+
+use super::place::Place;
+
 use kube::ResourceExt as _;
 
 /// One page of jobs.

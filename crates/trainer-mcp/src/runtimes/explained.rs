@@ -1,6 +1,6 @@
 //! What a user can do with a runtime: which tool starts jobs from it, and what of it a job changes.
 
-use crate::api::runtime::Runtime;
+use workloads::train_job::runtime::Runtime;
 
 /// What the Trainer keeps of a recipe's command, whatever the job says.
 const KEPT_OF_RECIPES: &str = "output_dir, tokenizer and checkpointer.checkpoint_dir";

@@ -6,18 +6,21 @@ use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use workloads::{creation, events::EVENTS, logs::POD_LOGS, pods::PODS};
-
-use super::catalogue::{Catalogue, Entry};
-use crate::{
-    api::{
+use workloads::{
+    creation,
+    events::EVENTS,
+    logs::POD_LOGS,
+    pods::PODS,
+    train_job::{
         GROUP, TRAIN_JOBS, TrainJob,
+        catalogue::{Catalogue, Entry},
+        phase::Standing,
         runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
+        steps,
     },
-    logs::CONTAINER,
-    phase::Standing,
-    steps, waiting,
 };
+
+use crate::{logs::CONTAINER, waiting};
 
 /// Pulling a large image takes minutes.
 const PATIENCE_SECONDS: u32 = 600;

@@ -5,9 +5,9 @@ use local_kube::patch::{merge_patch, strategic_merge};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use workloads::train_job::runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime};
 
 use super::{creation::problems, difference::difference, place::Place};
-use crate::api::runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime};
 
 /// Where a runtime's Jobs stand, in its spec.
 const JOBS: &str = "/template/spec/replicatedJobs";

@@ -7,9 +7,7 @@ use kube::{
 };
 use kubeflow_mcp_core::{Caller, Error, Result};
 use serde_json::{Value, json};
-
-use super::catalogue::Kind;
-use crate::api::GROUP;
+use workloads::train_job::{GROUP, catalogue::Kind};
 
 /// Where a runtime of that name is, or would be.
 pub(super) struct Place<'a> {

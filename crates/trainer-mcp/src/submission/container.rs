@@ -4,14 +4,19 @@ use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use workloads::{
+    environment,
+    output::Output,
+    train_job::{
+        choice::{self, Chosen, Takes},
+        options::Options,
+        plan::{Plan, Program, Size},
+    },
+};
 
 use super::{
-    Submission, environment,
-    options::Options,
-    output::Output,
-    runtime::{self, Chosen, Takes},
+    Submission,
     submit::{self, Place},
-    train_job::{Plan, Program, Size},
 };
 
 /// Runs a container image as a training job on a cluster. Call it when the program is in the image;
@@ -67,7 +72,7 @@ impl Tool for RunContainerTraining {
     async fn call(self, caller: &Caller) -> Result<Submission> {
         let place = Place::of(caller, self.namespace.as_deref(), self.name.as_deref())?;
         let catalogue = place.runtimes(caller).await?;
-        let chosen = runtime::choose(&catalogue, self.runtime.as_deref(), Takes::Scripts)?;
+        let chosen = choice::choose(&catalogue, self.runtime.as_deref(), Takes::Scripts)?;
         let plan = self.plan(&place.name, chosen)?;
         let mut submission = submit::submit(caller, &place, &plan).await?;
         let words: Vec<&str> = self.command.iter().chain(&self.args).map(String::as_str).collect();
@@ -101,7 +106,7 @@ impl RunContainerTraining {
             gpus: self.gpu_per_node,
             resources: Some(&self.resources_per_node),
         };
-        Plan::of(name, chosen, &size, options, program)?.land(output.as_ref(), None)
+        Plan::of(name.into(), chosen, &size, options, program)?.land(output.as_ref(), None)
     }
 }
 

@@ -4,15 +4,20 @@ use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use workloads::code::{self, Code, Start};
+use workloads::{
+    code::{self, Code, Start},
+    environment,
+    output::Output,
+    train_job::{
+        choice::{self, Chosen, Takes},
+        options::Options,
+        plan::{Plan, Program, Size},
+    },
+};
 
 use super::{
-    Submission, environment,
-    options::Options,
-    output::Output,
-    runtime::{self, Chosen, Takes},
+    Submission,
     submit::{self, Place},
-    train_job::{Plan, Program, Size},
 };
 
 /// Runs a Python script as a training job on a cluster. Call it unconfirmed first: the preview
@@ -74,9 +79,9 @@ impl Tool for RunCustomTraining {
     async fn call(self, caller: &Caller) -> Result<Submission> {
         let place = Place::of(caller, self.namespace.as_deref(), self.name.as_deref())?;
         let catalogue = place.runtimes(caller).await?;
-        let chosen = runtime::choose(&catalogue, self.runtime.as_deref(), Takes::Scripts)?;
+        let chosen = choice::choose(&catalogue, self.runtime.as_deref(), Takes::Scripts)?;
         let plan = self.plan(&place.name, chosen)?;
-        let start = runtime::start(&plan.chosen.runtime);
+        let start = choice::start(&plan.chosen.runtime);
         let mut submission = submit::submit(caller, &place, &plan).await?;
         submission.command = Some(start.summary(&plan.program.args));
         submission.processes_per_node = Some(processes(&plan, start));
@@ -100,7 +105,7 @@ impl RunCustomTraining {
         let env = environment::variables("env", &self.env)?;
         let code = Code {
             source: &self.script,
-            start: runtime::start(&chosen.runtime),
+            start: choice::start(&chosen.runtime),
             func_args: &self.func_args,
             packages: &self.packages,
             pip_index_urls: &self.pip_index_urls,
@@ -120,7 +125,7 @@ impl RunCustomTraining {
             packages: Some(self.packages.clone()),
             initializer: None,
         };
-        Plan::of(name, chosen, &size, options, program)?.land(output.as_ref(), None)
+        Plan::of(name.into(), chosen, &size, options, program)?.land(output.as_ref(), None)
     }
 }
 
@@ -140,3 +145,6 @@ fn processes(plan: &Plan, start: Start) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

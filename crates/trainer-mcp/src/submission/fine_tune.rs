@@ -8,6 +8,15 @@ use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use workloads::{
+    output::Output,
+    train_job::{
+        choice::{self, Chosen, Takes},
+        options::Options,
+        plan::{Plan, Program, Size},
+        runtime::{DATASET_INITIALIZER, MODEL_INITIALIZER, Runtime},
+    },
+};
 
 use self::{
     settings::Settings,
@@ -15,13 +24,8 @@ use self::{
 };
 use super::{
     Submission,
-    options::Options,
-    output::Output,
-    runtime::{self, Chosen, Takes},
     submit::{self, Place},
-    train_job::{Plan, Program, Size},
 };
-use crate::api::runtime::{DATASET_INITIALIZER, MODEL_INITIALIZER, Runtime};
 
 /// Fine-tunes a language model on a data set with a recipe of the cluster. Call it unconfirmed
 /// first.
@@ -104,7 +108,7 @@ impl Tool for FineTune {
         let place = Place::of(caller, self.namespace.as_deref(), self.name.as_deref())?;
         let catalogue = place.runtimes(caller).await?;
         let takes = Takes::Model { framework: self.backend.framework(), model: &self.model };
-        let chosen = runtime::choose(&catalogue, self.runtime.as_deref(), takes)?;
+        let chosen = choice::choose(&catalogue, self.runtime.as_deref(), takes)?;
         let plan = self.plan(&place.name, chosen)?;
         let mut submission = submit::submit(caller, &place, &plan).await?;
         submission.recipe = Some(recipe::name(&plan));
@@ -136,7 +140,7 @@ impl FineTune {
         let size =
             Size { nodes: self.num_nodes, gpus: None, resources: Some(&self.resources_per_node) };
         let folder = recipe::output_folder(&chosen.runtime).map(str::to_owned);
-        let plan = Plan::of(name, chosen, &size, options, program)?;
+        let plan = Plan::of(name.into(), chosen, &size, options, program)?;
         recipe::check(&plan)?;
         recipe::land(plan, output.as_ref(), folder.as_deref())
     }
@@ -145,7 +149,7 @@ impl FineTune {
     fn warnings(&self, plan: &Plan) -> Vec<String> {
         let mut warnings = Vec::new();
         let (runtime, framework) = (&plan.chosen.reference.name, self.backend.framework());
-        if !runtime::is_named_after(runtime, framework, &self.model) {
+        if !choice::is_named_after(runtime, framework, &self.model) {
             warnings.push(format!(
                 "runtime {runtime:?} does not seem to be made for {:?}: other architectures fail when their weights are loaded",
                 self.model

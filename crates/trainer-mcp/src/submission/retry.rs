@@ -7,17 +7,18 @@ use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, read_fields
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use workloads::creation::REQUEST_DIGEST;
-
-use self::changes::{Changes, Copy};
-use super::{names, output::OUTPUT, submit::Place, train_job};
-use crate::{
-    api::{
-        GROUP, TRAIN_JOBS, TrainJob,
+use workloads::{
+    creation::{self, REQUEST_DIGEST},
+    output::OUTPUT,
+    train_job::{
+        GROUP, TRAIN_JOBS, TrainJob, names,
+        phase::Standing,
         runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
     },
-    phase::Standing,
 };
+
+use self::changes::{Changes, Copy};
+use super::submit::Place;
 
 /// Which job a job repeats.
 const RETRY_OF: &str = "mcp.kubeflow.org/retry-of";
@@ -101,7 +102,7 @@ impl Tool for RetryTrainingJob {
             changed: copy.changed,
             runtime: runtime.clone(),
             output: copy.object["metadata"]["annotations"][OUTPUT].as_str().map(str::to_owned),
-            set_by_cluster: train_job::set_by_cluster(&copy.object, &creation.object),
+            set_by_cluster: creation::set_by_cluster(&copy.object, &creation.object),
             warnings,
             name: place.name,
             namespace: place.namespace,
@@ -152,7 +153,7 @@ fn copy(job: &TrainJob, name: &str, changes: Changes, runtime: &Runtime) -> Resu
     let jobs: Vec<&str> = jobs.iter().map(|it| it.name.as_str()).collect();
     let nodes =
         copy.object["spec"]["trainer"]["numNodes"].as_i64().and_then(|it| i32::try_from(it).ok());
-    names::check(name, &jobs, nodes.unwrap_or_else(|| runtime.nodes()))?;
+    names::check(name.into(), &jobs, nodes.unwrap_or_else(|| runtime.nodes()))?;
     Ok(copy)
 }
 

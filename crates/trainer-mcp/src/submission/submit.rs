@@ -6,19 +6,19 @@ use kubeflow_mcp_core::{Caller, Error, Need, Result, Sign};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use workloads::creation::{self, Creation};
-
-use super::{
-    names, placement,
-    train_job::{self, Generation, Plan},
-};
-use crate::{
-    api::{
+use workloads::{
+    creation::{self, Creation},
+    train_job::{
         GROUP, TRAIN_JOBS,
+        catalogue::Catalogue,
+        names, placement,
+        plan::{Generation, Plan},
         runtime::{CLUSTER_RUNTIMES, RUNTIMES},
     },
-    runtimes::catalogue::Catalogue,
 };
+
+/// What proposed names start with.
+const NAMES: &str = "train";
 
 pub(super) const NEEDS: &[Need] = &[
     Need::to(&["create"], TRAIN_JOBS),
@@ -97,8 +97,8 @@ impl Place {
     pub(super) fn of(caller: &Caller, namespace: Option<&str>, name: Option<&str>) -> Result<Self> {
         let name = match name {
             Some(name) => name.to_owned(),
-            None if caller.rehearses() => names::propose(caller.digest()),
-            None => return Err(names::missing(caller.digest())),
+            None if caller.rehearses() => names::propose(NAMES, caller.digest()),
+            None => return Err(names::missing(NAMES, caller.digest())),
         };
         Ok(Self { namespace: caller.namespace(namespace).to_owned(), name })
     }
@@ -147,7 +147,7 @@ pub(super) async fn submit(caller: &Caller, place: &Place, plan: &Plan) -> Resul
         output: plan.output.clone(),
         queue: plan.options.queue().cloned(),
         time_limit_seconds: plan.options.time_limit_seconds,
-        set_by_cluster: train_job::set_by_cluster(&newer, &creation.object),
+        set_by_cluster: creation::set_by_cluster(&newer, &creation.object),
         warnings,
         ..Submission::default()
     })

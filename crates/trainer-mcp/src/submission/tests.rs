@@ -2,11 +2,12 @@
 
 use expect_test::expect;
 use kube::Api;
-use kubeflow_mcp_core::testing::Cluster;
+use kubeflow_mcp_core::{read_fields, testing::Cluster};
 use serde_json::{Value, json};
+use workloads::train_job::{TrainJob, options::Options};
 
 use super::custom::RunCustomTraining;
-use crate::{TOOL_SET, api::TrainJob};
+use crate::TOOL_SET;
 
 async fn cluster() -> Cluster {
     Cluster::new(&[&TOOL_SET]).await
@@ -118,4 +119,21 @@ async fn the_code_is_in_the_job_and_no_secret_is() {
     let env = job.spec.trainer.unwrap().env.unwrap();
     let token = env.iter().find(|it| it.name == "TOKEN").unwrap();
     assert!(token.value.is_none() && token.value_from.is_some());
+}
+
+#[test]
+fn every_submitting_tool_names_all_options() {
+    let fields = read_fields::<Options>("options", json!({"?": 1}).as_object().unwrap());
+    let fields = fields.unwrap_err().to_string();
+    let known = fields.split("known are ").nth(1).expect("a list of fields");
+    let mut described = 0;
+    for tool in TOOL_SET.tools().map(|it| it.describe()) {
+        let options = &tool.input_schema["properties"]["options"];
+        let Some(description) = options["description"].as_str() else { continue };
+        described += 1;
+        for field in known.split(", ") {
+            assert!(description.contains(field), "{}: {description} lacks {field}", tool.name);
+        }
+    }
+    assert_eq!(described, 3);
 }

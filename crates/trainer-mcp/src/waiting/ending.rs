@@ -12,16 +12,15 @@ use workloads::{
     logs::{self, Query},
     pods::{Group, Member, failing, groups},
     progress::Tracker,
+    train_job::{
+        TrainJob,
+        phase::{Phase, Standing},
+        steps,
+    },
 };
 
 use super::{Outcome, watched::Watched};
-use crate::{
-    api::TrainJob,
-    events,
-    logs::CONTAINER,
-    phase::{Phase, Standing},
-    steps,
-};
+use crate::{events, logs::CONTAINER};
 
 /// Where a job stands at the end of a wait.
 #[derive(Debug, Serialize, JsonSchema)]

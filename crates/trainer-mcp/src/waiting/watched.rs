@@ -9,15 +9,15 @@ use workloads::{
     logs::Line,
     pods::{Member, Trouble, newest},
     progress::Tracker,
+    train_job::{
+        TrainJob,
+        phase::{Phase, Standing},
+        steps,
+    },
     waiting::Change,
 };
 
 use super::{Outcome, Target};
-use crate::{
-    api::TrainJob,
-    phase::{Phase, Standing},
-    steps,
-};
 
 /// A job under watch.
 pub(super) struct Watched {

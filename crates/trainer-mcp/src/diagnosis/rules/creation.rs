@@ -3,13 +3,10 @@
 use k8s_openapi::api::{batch::v1::Job, core::v1::Event};
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
-use workloads::events::when;
+use workloads::{events::when, train_job::phase::Phase};
 
 use super::{Case, message, quoted, says, shown};
-use crate::{
-    diagnosis::finding::{Code, Finding},
-    phase::Phase,
-};
+use crate::diagnosis::finding::{Code, Finding};
 
 pub(super) const SIGNS: &[Sign] = &[
     FAILED_CREATE,

@@ -3,14 +3,12 @@
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
 use serde_json::{Value, json};
+use workloads::train_job::phase::{Phase, QUEUE_LABEL};
 
 use super::{Case, quoted, says};
-use crate::{
-    diagnosis::{
-        finding::{Certainty, Code, Finding, Next},
-        snapshot::Presence,
-    },
-    phase::{Phase, QUEUE_LABEL},
+use crate::diagnosis::{
+    finding::{Certainty, Code, Finding, Next},
+    snapshot::Presence,
 };
 
 pub(super) const SIGNS: &[Sign] =

@@ -2,17 +2,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use workloads::logs::Line;
+use workloads::{
+    logs::Line,
+    train_job::{phase::Phase, runtime::is_device},
+};
 
 use super::{Case, quoted};
-use crate::{
-    api::runtime::is_device,
-    diagnosis::{
-        finding::{Certainty, Code, Finding},
-        log_patterns::{NO_GPU, NOT_FINITE},
-        snapshot::{PodLog, Rank},
-    },
-    phase::Phase,
+use crate::diagnosis::{
+    finding::{Certainty, Code, Finding},
+    log_patterns::{NO_GPU, NOT_FINITE},
+    snapshot::{PodLog, Rank},
 };
 
 /// A program that has printed before and is silent for longer than this, and for much longer than it

@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Pod;
 use kubeflow_mcp_core::Sign;
+use workloads::train_job::{phase::Phase, runtime::is_device};
 
 use super::{Case, quoted, says};
-use crate::{
-    api::runtime::is_device,
-    diagnosis::{
-        finding::{Certainty, Code, Finding},
-        snapshot::Rank,
-    },
-    phase::Phase,
+use crate::diagnosis::{
+    finding::{Certainty, Code, Finding},
+    snapshot::Rank,
 };
 
 pub(super) const SIGNS: &[Sign] =

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use kube::{Api, Client, ResourceExt as _, api::DynamicObject, core::response::StatusCause};
 use local_kube::{Admission, HOST_PYTHON, Stage, schema::go, status};
 use serde_json::{Value, json};
+use workloads::train_job::GROUP;
 
 use super::{
     Verdict, denied, old, read,
@@ -15,7 +16,6 @@ use super::{
     wrong,
 };
 use crate::{
-    api::GROUP,
     local::{
         assembly, crds,
         job_set::{JobSet, JobSetSpec},

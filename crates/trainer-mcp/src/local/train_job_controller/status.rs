@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use workloads::train_job::{JobStatus, TrainJobStatus};
 
-use crate::{
-    api::{JobStatus, TrainJobStatus},
-    local::{job_set::JobSet, train_job::TrainJob},
-};
+use crate::local::{job_set::JobSet, train_job::TrainJob};
 
 pub(super) fn is_finished(status: &TrainJobStatus) -> bool {
     ["Complete", "Failed"].iter().any(|name| is_true(status, name))

@@ -1,13 +1,13 @@
 //! What TorchTune's recipes can and cannot do, said before the cluster says it.
 
 use kubeflow_mcp_core::{Error, Problem, Result};
+use workloads::{
+    output::Output,
+    train_job::{choice::Chosen, plan::Plan, runtime::Runtime},
+};
 
 use super::lacks_initializer;
-use crate::{
-    api::runtime::Runtime,
-    submission::{output::Output, runtime::Chosen, train_job::Plan},
-    torchtune::{self, LARGE, MODELS, QWEN},
-};
+use crate::torchtune::{self, LARGE, MODELS, QWEN};
 
 /// A runtime has to bring what fetches the model and the data set.
 pub(super) fn check_initializers(chosen: &Chosen) -> Result<()> {

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::EnvVar;
 use kubeflow_mcp_core::{Error, Result, did_you_mean};
 use serde_json::{Map, Value, json};
 
-use crate::submission::environment;
+use workloads::environment;
 
 /// Where the initializer puts the data set.
 const DATASET: &str = "/workspace/dataset/";

@@ -2,12 +2,12 @@
 
 use expect_test::{Expect, expect};
 use serde_json::json;
+use workloads::train_job::{
+    catalogue::{Catalogue, Entry, Kind},
+    plan::Generation,
+};
 
 use super::*;
-use crate::{
-    runtimes::catalogue::{Catalogue, Entry, Kind},
-    submission::train_job::Generation,
-};
 
 /// A runtime as Kubeflow ships it, with its two GPUs.
 fn runtime(name: &str) -> Entry {
@@ -42,7 +42,7 @@ fn plan(changes: Value) -> Result<(FineTune, Plan)> {
     let catalogue = Catalogue { entries: names.map(runtime).into(), unseen: vec![] };
     let call: FineTune = serde_json::from_value(call).unwrap();
     let takes = Takes::Model { framework: call.backend.framework(), model: &call.model };
-    let chosen = runtime::choose(&catalogue, call.runtime.as_deref(), takes)?;
+    let chosen = choice::choose(&catalogue, call.runtime.as_deref(), takes)?;
     let plan = call.plan(call.name.as_deref().unwrap(), chosen)?;
     Ok((call, plan))
 }

@@ -7,13 +7,12 @@ use kubeflow_mcp_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use workloads::code;
-
-use crate::{
-    api::runtime::Runtime,
-    phase::QUEUE_LABEL,
-    submission::{container, environment, resources},
+use workloads::{
+    code, environment,
+    train_job::{phase::QUEUE_LABEL, resources, runtime::Runtime},
 };
+
+use crate::submission::container;
 
 /// The fields of the argument `changes`, which its description names.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

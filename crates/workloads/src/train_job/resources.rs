@@ -6,7 +6,7 @@ use kubeflow_mcp_core::{Error, Result};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use crate::api::runtime::{Runtime, is_device};
+use super::runtime::{Runtime, is_device};
 
 /// A quantity as Kubernetes writes it: 2, 500m, 1.5Gi, 1e3.
 static QUANTITY: LazyLock<Regex> = LazyLock::new(|| {
@@ -17,7 +17,7 @@ static QUANTITY: LazyLock<Regex> = LazyLock::new(|| {
 const GPU: &str = "nvidia.com/gpu";
 
 /// What the job asks for on top of its runtime, by resource.
-pub(super) fn asked(
+pub fn asked(
     given: &Map<String, Value>,
     gpus: Option<u32>,
     runtime: &Runtime,
@@ -43,7 +43,7 @@ pub(super) fn asked(
 }
 
 /// What an argument asks for, by the resources' full names.
-pub(super) fn named(
+pub fn named(
     argument: &str,
     given: &Map<String, Value>,
     runtime: &Runtime,
@@ -71,10 +71,7 @@ pub(super) fn named(
 
 /// The Trainer counts devices in what the job asks for, if it asks for anything: a job that only
 /// wants more memory than its runtime would be started for no device.
-pub(super) fn counted(
-    mut asked: BTreeMap<String, String>,
-    runtime: &Runtime,
-) -> BTreeMap<String, String> {
+pub fn counted(mut asked: BTreeMap<String, String>, runtime: &Runtime) -> BTreeMap<String, String> {
     if let Some((name, count)) = runtime.device()
         && !asked.is_empty()
         && runtime.spec.ml_policy.torch.is_some()
@@ -86,17 +83,14 @@ pub(super) fn counted(
 }
 
 /// What each node gets: the runtime's, where the job asks for nothing else.
-pub(super) fn merged(
-    asked: &BTreeMap<String, String>,
-    runtime: &Runtime,
-) -> BTreeMap<String, String> {
+pub fn merged(asked: &BTreeMap<String, String>, runtime: &Runtime) -> BTreeMap<String, String> {
     let own = runtime.resources().map(|(name, quantity)| (name.to_owned(), quantity.to_owned()));
     own.chain(asked.clone()).collect()
 }
 
 /// How many devices of a kind that the Trainer does not count by itself; it starts one process a
 /// CPU when no resource has `gpu` in its name.
-pub(super) fn uncounted_devices(resources: &BTreeMap<String, String>) -> Option<i32> {
+pub fn uncounted_devices(resources: &BTreeMap<String, String>) -> Option<i32> {
     let devices = || resources.iter().filter(|(name, count)| is_device(name) && *count != "0");
     if devices().any(|(name, _)| name.to_lowercase().contains("gpu")) {
         return None;

@@ -1,15 +1,16 @@
 //! TrainJobs as calls make them, without a cluster.
 
 use expect_test::{Expect, expect};
-
-use super::*;
-use crate::{
-    runtimes::catalogue::{Catalogue, Entry, Kind},
-    submission::{
-        custom::RunCustomTraining,
-        runtime::{self, Takes},
+use serde_json::json;
+use workloads::{
+    creation::{REQUEST_DIGEST, set_by_cluster},
+    train_job::{
+        catalogue::{Catalogue, Entry, Kind},
+        plan::Generation,
     },
 };
+
+use super::*;
 
 fn catalogue() -> Catalogue {
     let runtime = |name: &str, policy: Value, jobs: &[&str], limits: Value| {
@@ -43,7 +44,7 @@ fn catalogue() -> Catalogue {
 
 fn train_job(arguments: Value, generation: Generation) -> Result<Value> {
     let asked: RunCustomTraining = serde_json::from_value(arguments).unwrap();
-    let chosen = runtime::choose(&catalogue(), asked.runtime.as_deref(), Takes::Scripts)?;
+    let chosen = choice::choose(&catalogue(), asked.runtime.as_deref(), Takes::Scripts)?;
     let name = asked.name.clone().unwrap();
     let mut job = asked.plan(&name, chosen)?.train_job(generation);
     // The launcher has tests of its own, and would fill the page.

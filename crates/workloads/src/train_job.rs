@@ -1,6 +1,16 @@
-//! The Kubeflow Trainer's objects, as far as the tools read or write them.
+//! TrainJobs: the Kubeflow Trainer's objects as far as tools read or write them, how one is made
+//! of code and a runtime, and where it stands.
 
+pub mod catalogue;
+pub mod choice;
+pub mod names;
+pub mod options;
+pub mod phase;
+pub mod placement;
+pub mod plan;
+pub mod resources;
 pub mod runtime;
+pub mod steps;
 
 use k8s_openapi::{
     api::core::v1::EnvVar,
@@ -109,6 +119,23 @@ pub struct TrainerStatus {
 pub struct Metric {
     pub name: String,
     pub value: String,
+}
+
+impl RuntimeRef {
+    pub fn group(&self) -> &str {
+        self.api_group.as_deref().unwrap_or(GROUP)
+    }
+
+    pub fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or("ClusterTrainingRuntime")
+    }
+
+    /// Group and kind as the Trainer writes them; `None` where it knows such a runtime.
+    pub fn unsupported(&self) -> Option<String> {
+        let known = self.group() == GROUP
+            && matches!(self.kind(), "ClusterTrainingRuntime" | "TrainingRuntime");
+        (!known).then(|| [self.kind(), self.group()].join(".").trim_end_matches('.').to_owned())
+    }
 }
 
 impl TrainJob {

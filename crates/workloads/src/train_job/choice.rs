@@ -1,37 +1,34 @@
 //! The runtime that a job is started from: the one named, or the one that is meant.
 
 use kubeflow_mcp_core::{Error, Result};
-use workloads::code::Start;
 
-use crate::{
-    api::{GROUP, RuntimeRef, runtime::Runtime},
-    runtimes::catalogue::{Catalogue, Entry},
+use super::{
+    GROUP, RuntimeRef,
+    catalogue::{Catalogue, Entry},
+    runtime::Runtime,
 };
+use crate::code::Start;
 
 /// The runtime that the Kubeflow SDK takes when none is named.
 const USUAL: &str = "torch-distributed";
 
-pub(super) struct Chosen {
-    pub(super) reference: RuntimeRef,
-    pub(super) runtime: Runtime,
+pub struct Chosen {
+    pub reference: RuntimeRef,
+    pub runtime: Runtime,
     /// Where nobody named it.
-    pub(super) why: Option<String>,
+    pub why: Option<String>,
 }
 
 /// What a job brings.
 #[derive(Clone, Copy)]
-pub(super) enum Takes<'a> {
+pub enum Takes<'a> {
     /// A program, as a script or in an image.
     Scripts,
     /// A model to train, for the runtime's own program of this framework.
     Model { framework: &'a str, model: &'a str },
 }
 
-pub(super) fn choose(
-    catalogue: &Catalogue,
-    named: Option<&str>,
-    takes: Takes<'_>,
-) -> Result<Chosen> {
+pub fn choose(catalogue: &Catalogue, named: Option<&str>, takes: Takes<'_>) -> Result<Chosen> {
     let (entry, why) = match (named, takes) {
         (Some(name), _) => (catalogue.find(name).ok_or_else(|| catalogue.unknown(name))?, None),
         (None, Takes::Scripts) => {
@@ -120,7 +117,7 @@ fn of_model<'a>(catalogue: &'a Catalogue, framework: &str, model: &str) -> Resul
 }
 
 /// Whether a runtime, as far as its name tells, is made for a model.
-pub(super) fn is_named_after(runtime: &str, framework: &str, model: &str) -> bool {
+pub fn is_named_after(runtime: &str, framework: &str, model: &str) -> bool {
     let plain = |text: &str| -> String {
         text.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect()
     };
@@ -137,7 +134,7 @@ fn of_framework<'a>(catalogue: &'a Catalogue, framework: &str) -> impl Iterator<
 }
 
 /// What starts code in this runtime.
-pub(super) fn start(runtime: &Runtime) -> Start {
+pub fn start(runtime: &Runtime) -> Start {
     let policy = &runtime.spec.ml_policy;
     if policy.mpi.is_some() {
         Start::Mpirun

@@ -7,7 +7,7 @@ use kubeflow_mcp_core::{Error, Result};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::output::Output;
+use crate::output::Output;
 
 /// Words of a variable's name that say what it holds.
 const SECRET_WORDS: [&str; 9] = [
@@ -32,12 +32,12 @@ static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Numbers and booleans are written as JSON writes them.
-pub(super) fn variables(argument: &str, given: &Map<String, Value>) -> Result<Vec<EnvVar>> {
+pub fn variables(argument: &str, given: &Map<String, Value>) -> Result<Vec<EnvVar>> {
     given.iter().map(|(name, value)| variable(argument, name, value)).collect()
 }
 
 /// The variables, and the one that says where the model lands.
-pub(super) fn with_output(mut env: Vec<EnvVar>, output: Option<&Output>) -> Result<Vec<EnvVar>> {
+pub fn with_output(mut env: Vec<EnvVar>, output: Option<&Output>) -> Result<Vec<EnvVar>> {
     let Some(output) = output else { return Ok(env) };
     let variable = output.variable();
     if env.iter().any(|it| it.name == variable.name) {
@@ -49,7 +49,7 @@ pub(super) fn with_output(mut env: Vec<EnvVar>, output: Option<&Output>) -> Resu
 }
 
 /// Whether a text holds what looks like somebody's token.
-pub(super) fn holds_token(text: &str) -> bool {
+pub fn holds_token(text: &str) -> bool {
     TOKEN.is_match(text)
 }
 

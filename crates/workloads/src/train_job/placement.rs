@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use super::options::Options;
 
 /// Who owns the patch: others, such as Kueue, have their own.
-pub(super) const MANAGER: &str = "mcp.kubeflow.org/client";
+pub const MANAGER: &str = "mcp.kubeflow.org/client";
 
 /// What is changed of the Pods of a job.
 #[derive(Debug, Default)]
-pub(super) struct Placement {
+pub struct Placement {
     /// Of all of them.
     shared: Map<String, Value>,
     /// Of those that train: what their program reads and writes.
@@ -22,15 +22,15 @@ pub(super) struct Placement {
 }
 
 /// The Jobs of a runtime, by what their Pods do.
-pub(super) struct Jobs<'a> {
-    pub(super) training: Vec<&'a str>,
+pub struct Jobs<'a> {
+    pub training: Vec<&'a str>,
     /// Those that fetch what it trains with, where they must run on the same nodes.
-    pub(super) fetching: Vec<&'a str>,
+    pub fetching: Vec<&'a str>,
 }
 
 impl Placement {
     /// `packages` are what a cluster of processes is to provide.
-    pub(super) fn of(options: &Options, packages: Option<&[String]>) -> Self {
+    pub fn of(options: &Options, packages: Option<&[String]>) -> Self {
         let secrets: Vec<Value> =
             options.image_pull_secrets.iter().map(|it| json!({"name": it})).collect();
         let shared = [
@@ -55,7 +55,7 @@ impl Placement {
     }
 
     /// For `spec.runtimePatches`.
-    pub(super) fn runtime_patches(&self, jobs: &Jobs<'_>) -> Option<Value> {
+    pub fn runtime_patches(&self, jobs: &Jobs<'_>) -> Option<Value> {
         let patch = |names: &[&str], annotations: &Map<String, Value>, spec: Map<String, Value>| {
             let mut pod = Map::new();
             if !annotations.is_empty() {
@@ -75,7 +75,7 @@ impl Placement {
     }
 
     /// For `spec.podTemplateOverrides`, which came before and knew no annotations.
-    pub(super) fn pod_template_overrides(&self, jobs: &Jobs<'_>) -> Option<Value> {
+    pub fn pod_template_overrides(&self, jobs: &Jobs<'_>) -> Option<Value> {
         let overrides =
             [(&jobs.fetching, self.shared.clone()), (&jobs.training, self.of_training())];
         let overrides =
@@ -105,10 +105,10 @@ fn given(fields: impl IntoIterator<Item = (&'static str, Value)>) -> Map<String,
 }
 
 /// What an API server says that does not know `runtimePatches`.
-pub(crate) const UNKNOWN_PATCHES: Sign = Sign::seen(r#"unknown field "spec.runtimePatches""#);
+pub const UNKNOWN_PATCHES: Sign = Sign::seen(r#"unknown field "spec.runtimePatches""#);
 
 /// Whether the API server does not know `runtimePatches`, which only newer Trainers have.
-pub(super) fn is_unknown(error: &Error) -> bool {
+pub fn is_unknown(error: &Error) -> bool {
     let Error::Kubernetes(status) = error else { return false };
     status.code == 400 && status.message.contains(UNKNOWN_PATCHES.name)
 }

@@ -5,16 +5,16 @@ use kubeflow_mcp_core::{Error, Result};
 use serde_json::{Map, Value, json};
 
 /// The annotation of a TrainJob that says it.
-pub(crate) const OUTPUT: &str = "mcp.kubeflow.org/output";
+pub const OUTPUT: &str = "mcp.kubeflow.org/output";
 /// The variable in which the program finds the folder or address to save its model at.
-pub(super) const VARIABLE: &str = "MODEL_OUTPUT";
+pub const VARIABLE: &str = "MODEL_OUTPUT";
 /// Where a claim is mounted for a program that reads the variable.
 const FOLDER: &str = "/model-output";
 /// The volume of the claim.
 const VOLUME: &str = "model-output";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Output {
+pub enum Output {
     /// A folder on a volume that is there: a PersistentVolumeClaim, and a path on it.
     Claim { name: String, path: Option<String> },
     /// An object store, which the program writes to by itself.
@@ -24,7 +24,7 @@ pub(super) enum Output {
 }
 
 impl Output {
-    pub(super) fn read(given: &str) -> Result<Self> {
+    pub fn read(given: &str) -> Result<Self> {
         let wrong = |problem: &str| Err(Error::value("output", given, problem));
         let is_path = |path: &str| {
             path.split('/').all(|part| !matches!(part, "" | "." | ".."))
@@ -61,7 +61,7 @@ impl Output {
     }
 
     /// How people and other components name the place.
-    pub(super) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         match self {
             Self::Claim { name, path: None } => format!("pvc://{name}"),
             Self::Claim { name, path: Some(path) } => format!("pvc://{name}/{path}"),
@@ -71,7 +71,7 @@ impl Output {
     }
 
     /// What tells the program.
-    pub(super) fn variable(&self) -> EnvVar {
+    pub fn variable(&self) -> EnvVar {
         let place = match self {
             Self::Claim { .. } => FOLDER,
             Self::Store(place) | Self::Folder(place) => place,
@@ -80,10 +80,7 @@ impl Output {
     }
 
     /// The volume that a Pod needs for it, and where to mount it if not where the variable says.
-    pub(super) fn volume(
-        &self,
-        at: Option<&str>,
-    ) -> Option<(Map<String, Value>, Map<String, Value>)> {
+    pub fn volume(&self, at: Option<&str>) -> Option<(Map<String, Value>, Map<String, Value>)> {
         let Self::Claim { name, path } = self else { return None };
         let volume = json!({"name": VOLUME, "persistentVolumeClaim": {"claimName": name}});
         let mut mount = json!({"name": VOLUME, "mountPath": at.unwrap_or(FOLDER)});

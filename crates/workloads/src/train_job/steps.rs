@@ -5,9 +5,9 @@ use kube::{ResourceExt as _, api::ListParams};
 use kubeflow_mcp_core::{Caller, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
-use workloads::pods::{Group, Labels, Member, failing, groups, newest, ranks};
 
-use crate::api::TrainJob;
+use super::TrainJob;
+use crate::pods::{Group, Labels, Member, failing, groups, newest, ranks};
 
 pub const LABELS: Labels = Labels {
     group: "jobset.sigs.k8s.io/replicatedjob-name",

@@ -4,14 +4,19 @@ use kube::{
     api::ListParams,
     core::{ObjectList, Request},
 };
-use kubeflow_mcp_core::{Caller, Error, Resource, Result};
+use kubeflow_mcp_core::{Caller, Error, Resource, Result, did_you_mean};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime};
+use super::runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime};
 
 /// Far more than anyone has.
 const MOST: u32 = 500;
+
+/// Why there may be none at all.
+pub const NO_RUNTIMES: &str = "no runtime is installed: the Trainer's Helm chart installs none unless \
+    `runtimes.defaultEnabled=true` is set, its kustomize overlay `overlays/runtimes` installs all; \
+    an administrator can do either";
 
 /// All runtimes by name. Where one of the namespace and one of the cluster share a name, the
 /// first is meant.
@@ -65,6 +70,22 @@ impl Catalogue {
         self.entries.iter().find(|it| it.name == name)
     }
 
+    /// Why there is no such runtime, as far as can be seen.
+    pub fn unknown(&self, name: &str) -> Error {
+        let mut problem = format!("names no runtime: {name:?}{}", did_you_mean(name, self.names()));
+        if self.entries.is_empty() && self.unseen.is_empty() {
+            problem.push_str("; ");
+            problem.push_str(NO_RUNTIMES);
+        } else {
+            let names: Vec<&str> = self.names().take(20).collect();
+            problem.push_str(&format!("; there are {}", names.join(", ")));
+        }
+        for unseen in &self.unseen {
+            problem.push_str(&format!("; could not see {unseen}"));
+        }
+        Error::argument("runtime", problem)
+    }
+
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|it| it.name.as_str())
     }
@@ -78,7 +99,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn resource(self) -> Resource {
+    pub fn resource(self) -> Resource {
         match self {
             Self::Namespaced => RUNTIMES,
             Self::Cluster => CLUSTER_RUNTIMES,

@@ -6,12 +6,12 @@ use kube::ResourceExt as _;
 use kubeflow_mcp_core::{Sign, without_variables};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::{
+
+use super::{JobStatus, TrainJob};
+use crate::{
     events::when,
     pods::{Member, Trouble},
 };
-
-use crate::api::{JobStatus, TrainJob};
 
 /// Where a TrainJob stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::steps::LABELS;
+use crate::train_job::steps::LABELS;
 
 /// Judges a job created at 10:00:00, ten seconds later, and asserts phase, reason and SDK status.
 fn check(spec: Value, status: Value, pods: &[Value], expected: &str) {

@@ -6,59 +6,58 @@ use k8s_openapi::api::core::v1::EnvVar;
 use kubeflow_mcp_core::{Error, Result};
 use local_kube::HOST_PYTHON;
 use serde_json::{Map, Value, json};
-use workloads::creation::REQUEST_DIGEST;
 
 use super::{
-    names,
+    GROUP,
+    choice::Chosen,
+    names::{self, Name},
     options::Options,
-    output::{OUTPUT, Output},
     placement::{Jobs, Placement},
     resources,
-    runtime::Chosen,
 };
-use crate::api::GROUP;
+use crate::output::{OUTPUT, Output};
 
 /// What a tool puts into the container that trains, and before it.
 #[derive(Default)]
-pub(super) struct Program {
-    pub(super) image: Option<String>,
-    pub(super) command: Vec<String>,
-    pub(super) args: Vec<String>,
-    pub(super) env: Vec<EnvVar>,
+pub struct Program {
+    pub image: Option<String>,
+    pub command: Vec<String>,
+    pub args: Vec<String>,
+    pub env: Vec<EnvVar>,
     /// What a cluster of processes is to provide of Python, where the program is Python.
-    pub(super) packages: Option<Vec<String>>,
-    pub(super) initializer: Option<Value>,
+    pub packages: Option<Vec<String>>,
+    pub initializer: Option<Value>,
 }
 
 /// How much a job is asked to have.
 #[derive(Default)]
-pub(super) struct Size<'a> {
-    pub(super) nodes: Option<i32>,
-    pub(super) gpus: Option<u32>,
-    pub(super) resources: Option<&'a Map<String, Value>>,
+pub struct Size<'a> {
+    pub nodes: Option<i32>,
+    pub gpus: Option<u32>,
+    pub resources: Option<&'a Map<String, Value>>,
 }
 
 /// Everything about a job, checked.
-pub(super) struct Plan {
-    pub(super) name: String,
-    pub(super) chosen: Chosen,
-    pub(super) program: Program,
-    pub(super) options: Options,
+pub struct Plan {
+    pub name: String,
+    pub chosen: Chosen,
+    pub program: Program,
+    pub options: Options,
     /// Where its model lands, as others name it.
-    pub(super) output: Option<String>,
-    pub(super) nodes: i32,
+    pub output: Option<String>,
+    pub nodes: i32,
     asked_nodes: Option<i32>,
     /// What the job asks for on top of its runtime.
-    pub(super) own_resources: BTreeMap<String, String>,
+    pub own_resources: BTreeMap<String, String>,
     /// What each node gets in all.
-    pub(super) resources: BTreeMap<String, String>,
+    pub resources: BTreeMap<String, String>,
     /// How many processes each node starts, where the Trainer would count wrongly.
-    pub(super) processes: Option<i32>,
+    pub processes: Option<i32>,
 }
 
 /// How a TrainJob says where its Pods run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Generation {
+pub enum Generation {
     /// `runtimePatches`, since 2.2.
     Patches,
     /// `podTemplateOverrides`, before that.
@@ -66,8 +65,8 @@ pub(super) enum Generation {
 }
 
 impl Plan {
-    pub(super) fn of(
-        name: &str,
+    pub fn of(
+        name: Name<'_>,
         chosen: Chosen,
         size: &Size<'_>,
         options: Options,
@@ -81,7 +80,7 @@ impl Plan {
             resources::asked(size.resources.unwrap_or(&Map::new()), size.gpus, runtime)?;
         let resources = resources::merged(&own_resources, runtime);
         Ok(Self {
-            name: name.to_owned(),
+            name: name.given.to_owned(),
             processes: resources::uncounted_devices(&resources)
                 .filter(|_| runtime.spec.ml_policy.torch.is_some()),
             program,
@@ -96,7 +95,7 @@ impl Plan {
     }
 
     /// Has the model land there: `at` is where a program writes that reads no variable.
-    pub(super) fn land(mut self, output: Option<&Output>, at: Option<&str>) -> Result<Self> {
+    pub fn land(mut self, output: Option<&Output>, at: Option<&str>) -> Result<Self> {
         let Some(output) = output else { return Ok(self) };
         if matches!(output, Output::Folder(_)) && self.image() != Some(HOST_PYTHON) {
             let problem = "a folder that only Pods of a local cluster see: give pvc://CLAIM/PATH or s3://BUCKET/PATH";
@@ -110,11 +109,11 @@ impl Plan {
         Ok(self)
     }
 
-    pub(super) fn image(&self) -> Option<&str> {
+    pub fn image(&self) -> Option<&str> {
         self.program.image.as_deref().or(self.chosen.runtime.image())
     }
 
-    pub(super) fn train_job(&self, generation: Generation) -> Value {
+    pub fn train_job(&self, generation: Generation) -> Value {
         let runtime = &self.chosen.runtime;
         let fetching =
             if self.program.initializer.is_some() { runtime.initializers() } else { vec![] };
@@ -181,7 +180,7 @@ impl Plan {
     }
 
     /// What is allowed, but should be known before the job starts.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.chosen.runtime.is_deprecated() {
             warnings.push(format!("runtime {:?} is deprecated", self.chosen.reference.name));
@@ -199,48 +198,3 @@ fn is_pinned(image: &str) -> bool {
     let name = image.rsplit('/').next().unwrap_or(image);
     name.contains(':') || name.contains('@')
 }
-
-/// What admission has changed or added, as `path = value`; that it stamps patches says nothing.
-pub(super) fn set_by_cluster(sent: &Value, stored: &Value) -> Vec<String> {
-    let mut changes = Vec::new();
-    compare("spec", &sent["spec"], &stored["spec"], &mut changes);
-    for field in ["labels", "annotations"] {
-        let mut added = stored["metadata"][field].clone();
-        if let Some(annotations) = added.as_object_mut() {
-            annotations.remove(REQUEST_DIGEST);
-        }
-        compare(field, &sent["metadata"][field], &added, &mut changes);
-    }
-    /// More would hide what matters.
-    const MOST: usize = 20;
-    let more = changes.len().saturating_sub(MOST);
-    changes.truncate(MOST);
-    if more > 0 {
-        changes.push(format!("{more} more"));
-    }
-    changes
-}
-
-fn compare(path: &str, sent: &Value, stored: &Value, changes: &mut Vec<String>) {
-    match (sent, stored) {
-        (sent, stored) if sent == stored => {}
-        (sent, Value::Object(fields)) if sent.is_object() || fields.len() < 4 => {
-            for (field, value) in fields.iter().filter(|(field, _)| *field != "time") {
-                compare(&format!("{path}.{field}"), &sent[field], value, changes);
-            }
-        }
-        (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
-            for (index, (item, other)) in items.iter().zip(others).enumerate() {
-                compare(&format!("{path}[{index}]"), item, other, changes);
-            }
-        }
-        (_, Value::Null) => {}
-        (_, stored) => {
-            let text: String = stored.to_string().chars().take(100).collect();
-            changes.push(format!("{path} = {text}"));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;
