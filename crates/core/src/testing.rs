@@ -2,9 +2,12 @@
 
 use std::{ffi::OsString, path::Path};
 
-use kube::Client;
+use bytes::Bytes;
+use http::{Request, Response};
+use kube::{Client, client::Body, core::Status};
 use serde_json::Value;
 use tempfile::TempDir;
+use tower::service_fn;
 
 use crate::{Caller, Persona, Policy, Progress, Tool, ToolDef, ToolSet, local::LocalCluster};
 
@@ -51,6 +54,29 @@ impl Cluster {
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(TempDir::path)
     }
+}
+
+/// A client some of whose requests are answered by a test, by their path and query, with a code and a
+/// body, and all others by the cluster.
+pub fn answering(
+    client: Client,
+    answer: impl Fn(&str, &str) -> Option<(u16, String)> + Clone + Send + 'static,
+) -> Client {
+    let service = service_fn(move |request: Request<Body>| {
+        let client = client.clone();
+        let answer = answer(request.uri().path(), request.uri().query().unwrap_or_default());
+        async move {
+            let Some((code, text)) = answer else { return client.send(request).await };
+            let text = match code {
+                200 => text,
+                _ => serde_json::to_string(&Status::failure(&text, "").with_code(code))
+                    .expect("a status"),
+            };
+            let body = Body::from(Bytes::from(text));
+            Ok(Response::builder().status(code).body(body).expect("a response"))
+        }
+    });
+    Client::new(service, "default")
 }
 
 /// What somebody gets who has come past the gate: the fence and the API server are what is left.

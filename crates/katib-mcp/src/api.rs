@@ -14,7 +14,7 @@ pub use self::{
     experiment::{
         Collector, Experiment, ExperimentSpec, ExperimentStatus, FeasibleSpace, FileSource, Filter,
         MetricStrategy, MetricsCollector, Objective, OptimalTrial, Parameter, Source,
-        TrialParameter, TrialTemplate,
+        TrialParameter, TrialTemplate, kind,
     },
     suggestion::{StoppingRule, SuggestedTrial, Suggestion, SuggestionSpec, SuggestionStatus},
     trial::{Metric, Observation, Trial, TrialSpec, TrialStatus},

@@ -2,14 +2,17 @@
 
 pub mod algorithms;
 pub mod api;
+pub mod experiments;
 #[cfg(feature = "local")]
 mod local;
 pub mod metrics;
 pub mod objective;
+mod pods;
 pub mod search_space;
 pub mod states;
 #[cfg(all(test, feature = "local"))]
 mod testing;
+pub mod trials;
 
 use kubeflow_mcp_core::ToolSet;
 
@@ -17,7 +20,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
     name: "katib",
     about: "Plan, start, follow and explain the search for good hyper-parameters",
     guide: include_str!("guide.md"),
-    tools: &[],
+    tools: &[experiments::TOOLS, trials::TOOLS],
     #[cfg(feature = "local")]
     local: Some(local::LOCAL),
     #[cfg(not(feature = "local"))]

@@ -1,15 +1,26 @@
 //! Metrics in what a trial prints, read as Katib's collector reads them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use jiff::Timestamp;
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api::{Metric, MetricsCollector, Objective, Observation, UNAVAILABLE};
 
 /// What a line must look like where the experiment does not say: `loss=0.31`.
 pub const DEFAULT_FORMAT: &str = r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)";
+
+/// What the local cluster keeps of a trial's metrics, on the trial: it has no database.
+pub const ANNOTATION: &str = "kubeflow-mcp/metrics";
+/// The most points that are kept there.
+pub const MOST_KEPT: usize = 500;
+
+/// Before each line that a collector prints: `I0825 10:11:12.123456      15 main.go:139] `.
+static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[IWEF]\d{4} \d{2}:\d{2}:\d{2}\.\d+\s+\d+ [^\]\s]+\] ?").expect("a valid pattern")
+});
 
 /// How a collector finds metrics in text.
 #[derive(Debug)]
@@ -21,12 +32,13 @@ pub enum Format {
 }
 
 /// One value of a metric, as it was printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Point {
     pub name: String,
     /// In the program's own digits; nothing where it printed `nan`.
     pub value: String,
     /// When, where the line begins with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }
 
@@ -94,6 +106,33 @@ pub fn curves(points: &[Point]) -> HashMap<&str, Vec<&Point>> {
         curves.entry(point.name.as_str()).or_default().push(point);
     }
     curves
+}
+
+/// A line of a collector's log as the training program printed it.
+pub fn without_prefix(line: &str) -> &str {
+    PREFIX.find(line).map_or(line, |it| &line[it.end()..])
+}
+
+/// Points as they are kept in the annotation: of many, some evenly, with the first and the last.
+pub fn annotation(points: &[Point]) -> String {
+    let kept = thinned(points.iter().collect(), MOST_KEPT);
+    serde_json::to_string(&kept).expect("points are plain text")
+}
+
+/// The points that an annotation has kept; what cannot be read has none.
+pub fn kept(annotation: &str) -> Vec<Point> {
+    serde_json::from_str(annotation).unwrap_or_default()
+}
+
+/// At most so many, evenly, with the first and the last.
+pub fn thinned<T>(points: Vec<T>, most: usize) -> Vec<T> {
+    let count = points.len();
+    if count <= most || most < 2 {
+        return points.into_iter().rev().take(most.max(1)).rev().collect();
+    }
+    let mut wanted = (0..most).map(|it| it * (count - 1) / (most - 1)).peekable();
+    let chosen = points.into_iter().enumerate().filter(|(at, _)| wanted.next_if_eq(at).is_some());
+    chosen.map(|(_, point)| point).collect()
 }
 
 fn text(expressions: &[Regex], names: &[&str], line: &str) -> Vec<Point> {
@@ -175,5 +214,30 @@ mod tests {
         let at = "1970-01-01T00:00:01.5Z".parse().ok();
         assert_eq!(point(r#"{"loss": "0.5", "timestamp": 1.5}"#), Some(("0.5".to_owned(), at)));
         assert_eq!(point(r#"{"loss": 0.5}"#), None);
+    }
+
+    #[test]
+    fn what_the_collector_repeats_is_what_the_program_printed() {
+        let check = |line, expected| assert_eq!(without_prefix(line), expected);
+        check("I0825 10:11:12.123456      15 main.go:139] epoch=1 loss=0.5", "epoch=1 loss=0.5");
+        check("I0825 10:11:12.123456 15 main.go:139] ", "");
+        check("I0825 is the name of [a] thing", "I0825 is the name of [a] thing");
+        check("loss=0.5", "loss=0.5");
+    }
+
+    #[test]
+    fn curves_are_thinned_evenly_between_their_ends() {
+        let thin = |count: u32, most| thinned((0..count).collect(), most);
+        assert_eq!(thin(3, 5), [0, 1, 2]);
+        assert_eq!(thin(11, 3), [0, 5, 10]);
+        assert_eq!(thin(501, 500).len(), 500);
+        assert_eq!(thin(100, 1), [99]);
+    }
+
+    #[test]
+    fn what_is_kept_is_what_was_printed() {
+        let points = read(&["2026-01-01T00:00:00Z loss=1 acc=0.5", "loss=nan"]);
+        assert_eq!(kept(&annotation(&points)), points);
+        assert!(kept("nothing of ours").is_empty());
     }
 }

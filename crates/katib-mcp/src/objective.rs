@@ -2,7 +2,16 @@
 
 use std::cmp::Ordering;
 
+use kube::ResourceExt as _;
+
 use crate::api::{Metric, Objective, Trial};
+
+/// A trial with the number that stands for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranked<'a> {
+    pub trial: &'a Trial,
+    pub value: f64,
+}
 
 impl Objective {
     pub fn maximizes(&self) -> bool {
@@ -31,6 +40,17 @@ impl Objective {
         let observation = trial.status.as_ref()?.observation.as_ref()?;
         let metric = observation.metrics.iter().find(|it| it.name == self.objective_metric_name)?;
         number(metric, self.strategy(&metric.name))
+    }
+
+    /// The trials that have a number, the best first and of equal ones the oldest.
+    pub fn ranked<'a>(&self, trials: impl IntoIterator<Item = &'a Trial>) -> Vec<Ranked<'a>> {
+        let number = |trial| Some(Ranked { trial, value: self.value(trial)? });
+        let mut ranked: Vec<_> = trials.into_iter().filter_map(number).collect();
+        let age = |it: &Ranked<'_>| (it.trial.creation_timestamp(), it.trial.name_any());
+        ranked.sort_by(|one, other| {
+            self.compare(one.value, other.value).then_with(|| age(one).cmp(&age(other)))
+        });
+        ranked
     }
 }
 

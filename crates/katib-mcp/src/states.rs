@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Experiment, Trial, condition};
+use crate::api::{Condition, Experiment, Suggestion, Trial, condition};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +19,20 @@ pub enum ExperimentState {
     Succeeded,
     Failed,
     Deleting,
+}
+
+/// How the algorithm stands that chooses an experiment's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SuggestionState {
+    /// Its Pod is not ready yet, or not any more.
+    NotReady,
+    /// It answers.
+    Running,
+    /// It is not needed any more.
+    Succeeded,
+    /// It refuses the experiment.
+    Failed,
 }
 
 #[derive(
@@ -58,6 +72,32 @@ impl ExperimentState {
 
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed)
+    }
+
+    /// The condition that it is known by.
+    pub fn condition(self, conditions: &[Condition]) -> Option<&Condition> {
+        let type_ = match self {
+            Self::NotReconciled | Self::Deleting => return None,
+            Self::Created => "Created",
+            Self::Running => "Running",
+            Self::Restarting => "Restarting",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+        };
+        condition(conditions, type_)
+    }
+}
+
+impl SuggestionState {
+    pub fn of(suggestion: &Suggestion) -> Self {
+        let conditions = suggestion.status.as_ref().map_or(&[][..], |it| &it.conditions);
+        let is = |type_| condition(conditions, type_).is_some();
+        match () {
+            () if is("Failed") => Self::Failed,
+            () if is("Succeeded") => Self::Succeeded,
+            () if is("Running") && is("DeploymentReady") => Self::Running,
+            () => Self::NotReady,
+        }
     }
 }
 

@@ -3,17 +3,21 @@
 use std::fmt::Debug;
 
 use futures::FutureExt as _;
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams, PostParams},
     core::NamespaceResourceScope,
 };
-use kubeflow_mcp_core::{Local, ToolSet, testing::Cluster};
+use kubeflow_mcp_core::{
+    Caller, Local, Persona, Policy, Progress, Server, ToolSet,
+    testing::{Cluster, answering},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    api::{EXPERIMENT_LABEL, Experiment, Suggestion, Trial},
+    api::{EXPERIMENT_LABEL, Experiment, Suggestion, TRIAL_LABEL, Trial},
     local::LOCAL,
 };
 
@@ -21,7 +25,7 @@ static BY_HAND: ToolSet = ToolSet {
     name: "katib",
     about: "",
     guide: "",
-    tools: &[],
+    tools: crate::TOOL_SET.tools,
     local: Some(Local {
         crds: LOCAL.crds,
         objects: LOCAL.objects,
@@ -33,11 +37,38 @@ static BY_HAND: ToolSet = ToolSet {
 pub(crate) struct ByHand {
     /// Tools are called through it.
     pub(crate) cluster: Cluster,
+    server: Server,
 }
 
 impl ByHand {
     pub(crate) async fn new() -> Self {
-        Self { cluster: Cluster::new(&[&BY_HAND]).await }
+        Self::answering(|_, _| None).await
+    }
+
+    /// Some requests are answered by the test, by their path and query, and all others as usual.
+    pub(crate) async fn answering(
+        answer: impl Fn(&str, &str) -> Option<(u16, String)> + Clone + Send + 'static,
+    ) -> Self {
+        let cluster = Cluster::new(&[&BY_HAND]).await;
+        let client = answering(cluster.client(), answer);
+        let caller = Caller::new(client, Policy::of(Persona::PlatformAdmin));
+        Self { server: Server::new(caller, &[&BY_HAND]), cluster }
+    }
+
+    /// What an agent gets.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
+        self.call_telling(tool, arguments, Progress::default()).await
+    }
+
+    pub(crate) async fn call_telling(
+        &self,
+        tool: &str,
+        arguments: Value,
+        progress: Progress,
+    ) -> Value {
+        let arguments = arguments.as_object().expect("an object").clone();
+        let answer = self.server.call(tool, arguments, progress).await;
+        answer.map_or_else(|error| error.to_json(), |answer| answer.value)
     }
 
     pub(crate) fn api<K>(&self) -> Api<K>
@@ -103,6 +134,64 @@ impl ByHand {
         let patch = Patch::Merge(status);
         let api = self.api::<K>();
         api.patch_status(name, &PatchParams::default(), &patch).await.expect("patched")
+    }
+}
+
+/// A search for the learning rate with the best accuracy, in at most ten trials.
+pub(crate) fn search() -> Value {
+    json!({
+        "objective": {"type": "maximize", "objectiveMetricName": "accuracy", "goal": 0.99,
+            "additionalMetricNames": ["loss"],
+            "metricStrategies": [{"name": "accuracy", "value": "max"}, {"name": "loss", "value": "min"}]},
+        "algorithm": {"algorithmName": "random"},
+        "parameters": [{"name": "lr", "parameterType": "double",
+            "feasibleSpace": {"min": "0.001", "max": "1", "distribution": "logUniform"}}],
+        "parallelTrialCount": 2, "maxTrialCount": 10, "maxFailedTrialCount": 3,
+        "trialTemplate": {"trialSpec": {"apiVersion": "batch/v1", "kind": "Job"},
+            "trialParameters": [{"name": "lr", "reference": "lr"}],
+            "primaryContainerName": "main", "retain": true},
+    })
+}
+
+pub(crate) fn condition(type_: &str) -> Value {
+    json!({"type": type_, "status": "True", "reason": format!("By{type_}"), "message": "by hand",
+        "lastTransitionTime": "2026-08-21T10:00:00Z", "lastUpdateTime": "2026-08-21T10:00:00Z"})
+}
+
+/// A metric that was printed once.
+pub(crate) fn metric(name: &str, value: &str) -> Value {
+    json!({"name": name, "min": value, "max": value, "latest": value})
+}
+
+/// What Katib writes into a trial of `search`.
+pub(crate) fn trial_spec(lr: &str) -> Value {
+    json!({"objective": search()["objective"], "parameterAssignments": [{"name": "lr", "value": lr}],
+        "runSpec": {"apiVersion": "batch/v1", "kind": "Job"}, "primaryContainerName": "main",
+        "retainRun": true, "metricsCollector": {"collector": {"kind": "StdOut"}}})
+}
+
+impl ByHand {
+    /// A trial that has ended well, with this accuracy.
+    pub(crate) async fn succeeded(&self, experiment: &str, name: &str, lr: &str, accuracy: &str) {
+        let status = json!({"conditions": [condition("Created"), condition("Succeeded")],
+            "observation": {"metrics": [metric("accuracy", accuracy), metric("loss", "0.5")]}});
+        self.trial(experiment, name, trial_spec(lr), status).await;
+    }
+
+    /// The Pod of a trial, with the collector that Katib puts into it, in this status.
+    pub(crate) async fn pod(&self, trial: &str, status: Value) {
+        let labels = json!({TRIAL_LABEL: trial, "batch.kubernetes.io/job-name": trial});
+        let container = |name| json!({"name": name, "image": "localhost/host-python"});
+        let containers = [container("main"), container("metrics-logger-and-collector")];
+        let object = json!({"metadata": {"name": format!("{trial}-abcde"), "labels": labels},
+            // Bound already, so that no scheduler looks at it.
+            "spec": {"nodeName": "by-hand", "containers": containers}, "status": status});
+        self.create::<Pod>(object).await;
+    }
+
+    pub(crate) async fn with_state(&self, experiment: &str, name: &str, state: &str) {
+        let status = json!({"conditions": [condition("Created"), condition(state)]});
+        self.trial(experiment, name, trial_spec("0.1"), status).await;
     }
 }
 

@@ -227,6 +227,30 @@ pub struct OptimalTrial {
     pub observation: Observation,
 }
 
+impl ExperimentSpec {
+    /// How metrics are collected.
+    pub fn collector(&self) -> &str {
+        kind(self.metrics_collector_spec.as_ref())
+    }
+}
+
+/// The kind of a collector; Katib's default where none is named.
+pub fn kind(collector: Option<&MetricsCollector>) -> &str {
+    let kind = collector.and_then(|it| it.collector.as_ref()?.kind.as_deref());
+    kind.unwrap_or("StdOut")
+}
+
+impl ExperimentStatus {
+    /// How many trials have ended, however they did.
+    pub fn ended(&self) -> i32 {
+        self.trials_succeeded
+            + self.trials_failed
+            + self.trials_killed
+            + self.trials_early_stopped
+            + self.trial_metrics_unavailable
+    }
+}
+
 fn is_zero(count: &i32) -> bool {
     *count == 0
 }
