@@ -9,7 +9,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use kubeflow_mcp_core::did_you_mean;
 
@@ -89,6 +89,22 @@ pub fn known(name: &str) -> Result<&'static Algorithm, String> {
             names.collect::<Vec<_>>().join(", ")
         ),
     })
+}
+
+impl Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("name"),
+            Self::Algorithm => f.write_str("algorithm"),
+            Self::Setting(name) => write!(f, "setting {name}"),
+            Self::EarlyStopping => f.write_str("early stopping"),
+            Self::StoppingSetting(name) => write!(f, "early stopping setting {name}"),
+            Self::Parameter(name) => write!(f, "parameter {name}"),
+            Self::MaxTrials => f.write_str("maxTrialCount"),
+            Self::ParallelTrials => f.write_str("parallelTrialCount"),
+            Self::ResumePolicy => f.write_str("resumePolicy"),
+        }
+    }
 }
 
 impl Findings {

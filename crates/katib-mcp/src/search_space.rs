@@ -249,14 +249,10 @@ impl Distribution {
 
 const FIXED: &str = "nothing to search; set it in the code instead";
 
-/// How many values Katib's own arithmetic finds on a range with a step: where rounding puts the last
-/// one above `max` by a hair, it is left out.
+/// How many values a range has with a step; the last one counts where only rounding puts it outside.
 fn steps(min: f64, max: f64, step: f64) -> u64 {
-    let delta = (min + step) - min;
-    let count = ((max + step - min) / step).ceil();
-    let count = if min + (count - 1.0) * delta > max { count - 1.0 } else { count };
     // A cast to an integer ends at the type's own bounds.
-    (count as u64).max(1)
+    (((max - min) / step + 1e-9).floor() as u64).saturating_add(1)
 }
 
 /// A number on a step, without the digits that only rounding puts there.

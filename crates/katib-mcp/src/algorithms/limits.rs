@@ -69,7 +69,12 @@ fn combinations(
     space: &SearchSpace,
     findings: &mut Findings,
 ) {
-    let (Some(most), Some(count)) = (spec.max_trial_count, space.combinations()) else { return };
+    let mut counts = space.dimensions.iter().map(|it| match algorithm {
+        "grid" => laid_out(&it.values),
+        _ => it.values.count(),
+    });
+    let count = counts.try_fold(1_u64, |product, count| Some(product.saturating_mul(count?)));
+    let (Some(most), Some(count)) = (spec.max_trial_count, count) else { return };
     if u64::try_from(most).is_ok_and(|most| most <= count) {
         return;
     }
@@ -127,13 +132,22 @@ fn grid(dimension: &Dimension, findings: &mut Findings) {
         let problem = "needs a step, as grid tries every value";
         return findings.object(Subject::Parameter(name.clone()), problem);
     };
-    let exact = ((max - min) / step + 1e-9).floor() as u64 + 1;
-    if values.count().is_some_and(|it| it < exact) {
+    if laid_out(values) < values.count() {
         findings.warn(format!(
             "{name}: {max} is not tried, as adding up steps of {step} comes out a hair above it; \
              give a slightly greater max"
         ));
     }
+}
+
+/// How many values Katib's grid has of a parameter. It adds up steps, and leaves out a last value that
+/// comes out a hair above `max`.
+fn laid_out(values: &Values) -> Option<u64> {
+    let Values::Double { min, max, step: Some(step), .. } = values else { return values.count() };
+    let delta = (min + step) - min;
+    let count = ((max + step - min) / step).ceil();
+    let count = if min + (count - 1.0) * delta > *max { count - 1.0 } else { count };
+    Some(count.max(1.0) as u64)
 }
 
 fn bayesian(dimension: &Dimension, findings: &mut Findings) {

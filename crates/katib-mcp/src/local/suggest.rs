@@ -1,8 +1,20 @@
 //! The next parameters to try.
 
-use kube::Client;
+mod draws;
+mod grid;
+mod hyperband;
+mod random;
+#[cfg(test)]
+mod tests;
 
-use crate::api::{Experiment, FeasibleSpace, Parameter, Setting, StoppingRule, Suggestion, Trial};
+use kube::{Client, ResourceExt as _};
+use uuid::Uuid;
+
+use crate::{
+    algorithms,
+    api::{Algorithm, Experiment, Setting, StoppingRule, SuggestedTrial, Suggestion, Trial},
+    search_space::SearchSpace,
+};
 
 /// What an algorithm answers.
 #[derive(Debug, Default)]
@@ -28,55 +40,71 @@ pub(in crate::local) enum SuggestError {
     Failed(String),
 }
 
+/// All that an algorithm chooses by. It remembers nothing itself.
+struct State<'a> {
+    experiment: &'a Experiment,
+    algorithm: &'a Algorithm,
+    space: SearchSpace,
+    seed: u64,
+    /// What was chosen so far, in its order, with the trial made of it.
+    chosen: Vec<(&'a SuggestedTrial, Option<&'a Trial>)>,
+}
+
 /// The next `count` choices of parameters.
 pub(in crate::local) async fn suggest(
     _: &Client,
     experiment: &Experiment,
-    _: &Suggestion,
-    _: &[Trial],
+    suggestion: &Suggestion,
+    trials: &[Trial],
     count: usize,
 ) -> Result<Suggested, SuggestError> {
-    let parameters = &experiment.spec.parameters;
-    let assignments = (0..count).map(|_| {
-        let chosen =
-            parameters.iter().map(|it| Ok(Setting { name: it.name.clone(), value: chosen(it)? }));
-        chosen.collect()
-    });
-    Ok(Suggested { assignments: assignments.collect::<Result<_, _>>()?, ..Suggested::default() })
+    let state = State::of(experiment, suggestion, trials)?;
+    let mut suggested = Suggested::default();
+    match state.algorithm.algorithm_name.as_str() {
+        "random" => suggested.assignments = random::next(&state, count),
+        "grid" => suggested.assignments = grid::next(&state, count),
+        "hyperband" => suggested = hyperband::next(&state, count)?,
+        other => {
+            let why = format!("the local cluster has no algorithm {other:?}");
+            return Err(SuggestError::Invalid(why));
+        }
+    }
+    Ok(suggested)
 }
 
-fn chosen(parameter: &Parameter) -> Result<String, SuggestError> {
-    let space: &FeasibleSpace = &parameter.feasible_space;
-    let bound = |text: &Option<String>| {
-        let value = text.as_ref().and_then(|it| it.parse::<f64>().ok());
-        value.ok_or_else(|| SuggestError::Invalid(format!("bounds of {:?}", parameter.name)))
-    };
-    let fraction = fraction();
-    match parameter.parameter_type.as_str() {
-        "double" | "int" => {
-            let (min, max) = (bound(&space.min)?, bound(&space.max)?);
-            if parameter.parameter_type == "double" {
-                return Ok((min + fraction * (max - min)).to_string());
-            }
-            Ok((min + (fraction * (max - min + 1.0)).floor()).to_string())
+impl<'a> State<'a> {
+    fn of(
+        experiment: &'a Experiment,
+        suggestion: &'a Suggestion,
+        trials: &'a [Trial],
+    ) -> Result<Self, SuggestError> {
+        let algorithm = experiment.spec.algorithm.as_ref();
+        let algorithm = algorithm.ok_or_else(|| SuggestError::Invalid("no algorithm".into()))?;
+        let space = SearchSpace::read(&experiment.spec.parameters).map_err(|objections| {
+            let each = objections.iter().map(|it| format!("{} {}", it.parameter, it.problem));
+            SuggestError::Invalid(each.collect::<Vec<_>>().join("; "))
+        })?;
+        let suggestions = suggestion.status.as_ref().map_or(&[][..], |it| &it.suggestions);
+        // Budgets may grow later; only what is there at the start is judged.
+        if suggestions.is_empty() {
+            algorithms::check(experiment, &space).map_err(|objections| {
+                let each = objections.iter().map(|it| format!("{} {}", it.subject, it.problem));
+                SuggestError::Invalid(each.collect::<Vec<_>>().join("; "))
+            })?;
         }
-        _ => {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss
-            )]
-            let index = (fraction * space.list.len() as f64) as usize;
-            let value = space.list.get(index);
-            value
-                .cloned()
-                .ok_or_else(|| SuggestError::Invalid(format!("list of {:?}", parameter.name)))
-        }
+        let trial_of =
+            |it: &SuggestedTrial| trials.iter().find(|trial| trial.name_any() == it.name);
+        let chosen = suggestions.iter().map(|it| (it, trial_of(it))).collect();
+        Ok(Self { experiment, algorithm, space, seed: seed(experiment, algorithm), chosen })
     }
 }
 
-/// At least 0, less than 1.
-fn fraction() -> f64 {
-    let bits = uuid::Uuid::new_v4().as_u64_pair().1 as u32;
-    f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+/// What all draws of an experiment come from: its own choice, or what makes it differ from others.
+fn seed(experiment: &Experiment, algorithm: &Algorithm) -> u64 {
+    let chosen = algorithm.setting("random_state").and_then(|it| it.parse().ok());
+    chosen.unwrap_or_else(|| {
+        let uid = Uuid::parse_str(&experiment.uid().unwrap_or_default()).unwrap_or_default();
+        let (high, low) = uid.as_u64_pair();
+        high ^ low
+    })
 }
