@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod cluster;
+pub mod component;
 pub mod conformance;
 pub mod counting;
 pub mod diagnosis;

@@ -54,7 +54,7 @@ pub(super) fn programs(trainer: Generation) -> anyhow::Result<Programs> {
     Ok(Programs {
         control_plane: control_plane()?,
         controllers: trainer.controllers().built("")?,
-        kubelet: kubelet()?,
+        ours: ours()?,
     })
 }
 
@@ -64,10 +64,14 @@ pub(super) fn control_plane() -> anyhow::Result<PathBuf> {
     tools.built(&version_flags(&tools.requires(KUBERNETES)?))
 }
 
-/// The folder with our kubelet and its supervisor, built if need be.
-fn kubelet() -> anyhow::Result<PathBuf> {
-    let programs = "--bin local-kube-kubelet --bin local-kube-supervisor";
-    shell::run(&mut shell::cargo(&format!("build --quiet --package local-kube {programs}")))?;
+/// The folder with our kubelet, its supervisor and our components, built if need be.
+fn ours() -> anyhow::Result<PathBuf> {
+    for programs in [
+        "local-kube --bin local-kube-kubelet --bin local-kube-supervisor",
+        "kubeflow-mcp-tests --bin component",
+    ] {
+        shell::run(&mut shell::cargo(&format!("build --quiet --package {programs}")))?;
+    }
     Ok(shell::target().join("debug"))
 }
 

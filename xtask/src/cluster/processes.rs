@@ -26,8 +26,8 @@ const WEBHOOK_CERTIFICATES: &str = "k8s-webhook-server/serving-certs";
 pub(super) struct Programs {
     pub(super) control_plane: PathBuf,
     pub(super) controllers: PathBuf,
-    /// Our kubelet, and its supervisor.
-    pub(super) kubelet: PathBuf,
+    /// Our kubelet, its supervisor, and the component that we play.
+    pub(super) ours: PathBuf,
 }
 
 /// What all of them are started from.
@@ -59,6 +59,7 @@ pub(super) fn plan(folder: &Path, programs: &Programs) -> anyhow::Result<Plan> {
     let jobset = start.jobset(ports.free()?, jobset_webhook)?;
     let trainer = start.trainer(ports.free()?, trainer_webhook)?;
     let kubelet = start.kubelet(ports.free()?, api)?;
+    let katib = start.played("katib", ports.free()?)?;
     Ok(Plan {
         processes: vec![
             etcd.1,
@@ -68,6 +69,7 @@ pub(super) fn plan(folder: &Path, programs: &Programs) -> anyhow::Result<Plan> {
             jobset,
             trainer,
             kubelet,
+            katib,
         ],
         kubeconfig,
         webhooks: BTreeMap::from([
@@ -239,11 +241,28 @@ impl Start<'_> {
             // Made once for all clusters.
             format!("--environments={}", shell::target().join("real/environments").display()),
         ];
-        let program = self.programs.kubelet.join("local-kube-kubelet");
+        let program = self.programs.ours.join("local-kube-kubelet");
         let ready = format!("https://127.0.0.1:{api}/api/v1/nodes/{NODE}");
         let mut process = self.process("kubelet", &program, arguments, port, ready);
         process.clear = process.command.iter().cloned().chain(["--clear".to_owned()]).collect();
         Ok(process)
+    }
+
+    /// A component that no Go module ships: ours, with the rights that it installs itself with.
+    fn played(&self, name: &str, port: u16) -> anyhow::Result<Process> {
+        let user = format!("system:serviceaccount:kubeflow:{name}-controller");
+        let kubeconfig = self.identity(name, &user, Some("system:masters"))?;
+        let arguments = vec![
+            name.to_owned(),
+            format!("--kubeconfig={kubeconfig}"),
+            format!("--port={port}"),
+            self.file("--certificate", "serving.crt"),
+            self.file("--key", "serving.key"),
+            self.file("--authority", "ca.crt"),
+        ];
+        let program = self.programs.ours.join("component");
+        let ready = format!("https://127.0.0.1:{port}/readyz");
+        Ok(self.process(name, &program, arguments, port, ready))
     }
 
     /// The kubeconfig of a process.

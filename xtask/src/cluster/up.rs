@@ -89,7 +89,10 @@ impl Starting<'_> {
         self.begin("jobset")?;
         self.begin("trainer")?;
         self.begin("kubelet")?;
-        for name in ["kube-controller-manager", "kube-scheduler", "jobset", "trainer", "kubelet"] {
+        self.begin("katib")?;
+        for name in
+            ["kube-controller-manager", "kube-scheduler", "jobset", "trainer", "kubelet", "katib"]
+        {
             self.serves(name)?;
         }
         self.apply(&manifests.webhooks)?;
