@@ -114,7 +114,7 @@ impl Values {
     /// How many values there are; nothing where every number of a range is one.
     pub fn count(&self) -> Option<u64> {
         match self {
-            Self::Double { step: None, .. } => None,
+            Self::Double { min, max, step: None, .. } => (min == max).then_some(1),
             Self::Double { min, max, step: Some(step), .. } => Some(steps(*min, *max, *step)),
             Self::Int { min, max, step, .. } => {
                 let count = (i128::from(*max) - i128::from(*min)) / i128::from(step.unwrap_or(1));
@@ -131,7 +131,7 @@ impl Values {
         }
         Some(match self {
             Self::Double { min, max, step, .. } => {
-                decimal(min + index as f64 * (*step)?, *min, *max)
+                decimal(min + index as f64 * step.unwrap_or_default(), *min, *max)
             }
             Self::Int { min, step, .. } => {
                 let value = i128::from(*min) + i128::from(index) * i128::from(step.unwrap_or(1));

@@ -33,6 +33,7 @@ pub(super) fn search(
                     format!("cmaes needs two parameters of type double or int, and gets {numeric}"),
                 );
             }
+            widths(&experiment.spec, space, findings);
         }
         "bayesianoptimization" => findings.warn(
             "bayesianoptimization: on a cluster its service has 100Mi of memory by default, which \
@@ -127,7 +128,7 @@ fn optuna(dimension: &Dimension, findings: &mut Findings) {
 
 fn grid(dimension: &Dimension, findings: &mut Findings) {
     let Dimension { name, values } = dimension;
-    let Values::Double { min, max, step, .. } = values else { return };
+    let Values::Double { max, step, .. } = values else { return };
     let Some(step) = step else {
         let problem = "needs a step, as grid tries every value";
         return findings.object(Subject::Parameter(name.clone()), problem);
@@ -178,10 +179,35 @@ fn bayesian(dimension: &Dimension, findings: &mut Findings) {
 
 fn goptuna(algorithm: &str, dimension: &Dimension, findings: &mut Findings) {
     let Dimension { name, values } = dimension;
-    if !values.is_numeric() {
-        findings.warn(format!("{name}: {algorithm} draws values of a list at random"));
-    } else if values.distribution() != Distribution::Uniform {
+    if values.distribution() != Distribution::Uniform {
         findings.warn(ignored(algorithm, name, values.distribution()));
+    }
+    match values {
+        Values::Int { max, .. } if algorithm == "sobol" => findings.warn(format!(
+            "{name}: on a cluster sobol never tries {max}, as it rounds whole numbers down"
+        )),
+        Values::Discrete(_) | Values::Categorical(_) if algorithm == "cmaes" => {
+            findings.warn(format!("{name}: cmaes draws values of a list at random"));
+        }
+        _ => {}
+    }
+}
+
+/// CMA-ES begins with one width of step for all parameters.
+fn widths(spec: &ExperimentSpec, space: &SearchSpace, findings: &mut Findings) {
+    let ranges = space.dimensions.iter().filter_map(|it| Some((&it.name, it.values.range()?)));
+    let widths = ranges.map(|(name, (min, max, _))| (name, max - min));
+    let mut widths: Vec<_> = widths.collect();
+    widths.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+    let (Some((narrow, least)), Some((wide, most))) = (widths.first(), widths.last()) else {
+        return;
+    };
+    let sigma = spec.algorithm.as_ref().and_then(|it| it.setting("sigma"));
+    if sigma.is_none() && *most > *least * 100.0 {
+        findings.warn(format!(
+            "cmaes: on a cluster it begins with steps of a sixth of the narrowest range, that of \
+             {narrow}, which is next to nothing for {wide}; scale the parameters in the code"
+        ));
     }
 }
 

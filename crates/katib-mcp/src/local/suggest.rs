@@ -4,6 +4,8 @@ mod draws;
 mod grid;
 mod hyperband;
 mod random;
+mod service;
+mod stopping;
 #[cfg(test)]
 mod tests;
 
@@ -52,7 +54,7 @@ struct State<'a> {
 
 /// The next `count` choices of parameters.
 pub(in crate::local) async fn suggest(
-    _: &Client,
+    client: &Client,
     experiment: &Experiment,
     suggestion: &Suggestion,
     trials: &[Trial],
@@ -65,10 +67,14 @@ pub(in crate::local) async fn suggest(
         "grid" => suggested.assignments = grid::next(&state, count),
         "hyperband" => suggested = hyperband::next(&state, count)?,
         other => {
-            let why = format!("the local cluster has no algorithm {other:?}");
-            return Err(SuggestError::Invalid(why));
+            let packages = service::packages(other).ok_or_else(|| {
+                SuggestError::Invalid(format!("the local cluster has no algorithm {other:?}"))
+            })?;
+            let chosen = service::next(client, &state, suggestion, packages, count).await?;
+            suggested.assignments = chosen;
         }
     }
+    suggested.stopping_rules = stopping::rules(experiment, trials);
     Ok(suggested)
 }
 
