@@ -1,6 +1,9 @@
 //! Metrics in what a trial prints, read as Katib's collector reads them.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
 use jiff::Timestamp;
 use regex::Regex;
@@ -69,6 +72,13 @@ impl Format {
     }
 }
 
+/// The line that a trial has printed, from a line of its collector's log. The collector's own
+/// warnings, which quote such lines, are none.
+pub fn printed(logged: &str) -> Option<&str> {
+    let prefix = PREFIX.find(logged).filter(|it| it.as_str().starts_with('I'))?;
+    Some(&logged[prefix.end()..])
+}
+
 /// Everything that Katib keeps of the metrics of a trial that has ended.
 pub fn observation(objective: &Objective, points: &[Point]) -> Observation {
     let objective_name = objective.objective_metric_name.as_str();
@@ -113,9 +123,15 @@ pub fn without_prefix(line: &str) -> &str {
     PREFIX.find(line).map_or(line, |it| &line[it.end()..])
 }
 
-/// Points as they are kept in the annotation: of many, some evenly, with the first and the last.
+/// Points as they are kept in the annotation: of many, each metric's share evenly, with the first and
+/// the last.
 pub fn annotation(points: &[Point]) -> String {
-    let kept = thinned(points.iter().collect(), MOST_KEPT);
+    if points.len() <= MOST_KEPT {
+        return serde_json::to_string(points).expect("points are plain text");
+    }
+    let curves: BTreeMap<_, _> = curves(points).into_iter().collect();
+    let most = (MOST_KEPT / curves.len().max(1)).max(2);
+    let kept: Vec<_> = curves.into_values().flat_map(|it| thinned(it, most)).collect();
     serde_json::to_string(&kept).expect("points are plain text")
 }
 
@@ -206,6 +222,15 @@ mod tests {
             observed(&["loss=nan"]).split(';').next(),
             Some("loss unavailable unavailable ")
         );
+    }
+
+    #[test]
+    fn the_collectors_own_words_are_not_the_trials() {
+        let logged = "I0825 10:11:12.123456      15 main.go:139] loss=0.3 [x]";
+        assert_eq!(printed(logged), Some("loss=0.3 [x]"));
+        let warned = "W0825 10:11:12.123456      15 file.go:99] Metrics will not have: loss=0.3";
+        assert_eq!(printed(warned), None);
+        assert_eq!(printed("loss=0.3"), None);
     }
 
     #[test]

@@ -99,11 +99,6 @@ impl LocalKube {
             authority: OnceLock::new(),
         }));
         kube.written(CRDS);
-        for name in NAMESPACES {
-            let namespace =
-                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-            kube.install(namespace, false)?;
-        }
         for object in rbac::bootstrap().into_iter().chain(verbs::priority_classes()) {
             kube.install(object, false)?;
         }
@@ -112,6 +107,12 @@ impl LocalKube {
         }
         for object in options.objects {
             kube.install(written(&object), false)?;
+        }
+        // Last, so that a component may bring one of them with labels of its own.
+        for name in NAMESPACES {
+            let namespace =
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            kube.install(namespace, false)?;
         }
         Ok(kube)
     }

@@ -18,23 +18,23 @@ use tokio::sync::mpsc;
 const REMEMBERED: usize = 4096;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub enum Kind {
     Normal,
     Warning,
 }
 
 /// How a component writes its events.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
-    pub(crate) component: &'static str,
-    pub(crate) host: Option<String>,
+pub struct Source {
+    pub component: &'static str,
+    pub host: Option<String>,
     /// The scheduler writes the newer form: a time and an action in place of first and last occurrence.
-    pub(crate) action: Option<&'static str>,
+    pub action: Option<&'static str>,
 }
 
 /// Writes events in the background, in the order in which they were said.
 #[derive(Clone)]
-pub(crate) struct Recorder(mpsc::UnboundedSender<Said>);
+pub struct Recorder(mpsc::UnboundedSender<Said>);
 
 #[derive(PartialEq, Eq, Hash, Clone)]
 struct Key {
@@ -52,7 +52,7 @@ struct Said {
 }
 
 impl Recorder {
-    pub(crate) fn new(client: Client, source: Source) -> Self {
+    pub fn new(client: Client, source: Source) -> Self {
         let (sender, mut said) = mpsc::unbounded_channel::<Said>();
         tokio::spawn(async move {
             let mut written = HashMap::new();
@@ -68,7 +68,7 @@ impl Recorder {
         Self(sender)
     }
 
-    pub(crate) fn say(
+    pub fn say(
         &self,
         about: &ObjectReference,
         kind: Kind,

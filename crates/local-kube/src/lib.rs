@@ -6,6 +6,8 @@ mod admission;
 pub mod apply;
 #[cfg(feature = "cluster")]
 pub mod built_in;
+#[cfg(feature = "cluster")]
+pub mod events;
 mod host_python;
 #[cfg(feature = "cluster")]
 pub mod http;
@@ -31,8 +33,6 @@ mod cluster;
 mod contents;
 #[cfg(feature = "cluster")]
 mod discovery;
-#[cfg(feature = "cluster")]
-mod events;
 #[cfg(feature = "cluster")]
 mod expiry;
 #[cfg(feature = "cluster")]

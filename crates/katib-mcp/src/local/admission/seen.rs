@@ -3,6 +3,7 @@
 mod experiments;
 mod pods;
 
+use expect_test::Expect;
 use futures::FutureExt as _;
 use json_patch::Patch as Steps;
 use kube::{
@@ -48,6 +49,12 @@ struct Refusal {
 }
 
 impl Refusal {
+    /// Whether both say the same before these words.
+    fn is_up_to(&self, other: &Self, words: &str) -> bool {
+        let head = |it: &Self| it.message.split(words).next().map(str::to_owned);
+        self.code == other.code && self.reason == other.reason && head(self) == head(other)
+    }
+
     fn of(error: kube::Error) -> Self {
         let kube::Error::Api(status) = error else { panic!("no answer of an API: {error}") };
         Self { code: status.code, reason: status.reason, message: status.message }
@@ -101,8 +108,24 @@ fn changed(object: &Value, steps: &Steps) -> Value {
     object
 }
 
+/// Cases in which Katib shows an object as a whole or asks a registry, and the words from which on
+/// answers are not compared.
+const SHOWN: [(&str, &str); 6] = [
+    ("parameters and an architecture", "Invalid value: "),
+    ("a field that Jobs lack", ", converted template"),
+    ("a field of a Job of the wrong type", "spec.TrialTemplate"),
+    ("another Pod without the primary container", "]  ["),
+    ("no container of the primary's name", "]  ["),
+    ("no command", "denied the request: "),
+];
+
 /// Tells in what the answers differ from those that were seen.
-struct Verdicts(Vec<String>);
+#[derive(Default)]
+struct Verdicts {
+    wrong: Vec<String>,
+    /// The cases of what a local cluster does not have.
+    lacking: Vec<String>,
+}
 
 impl Verdicts {
     fn compare(
@@ -111,18 +134,29 @@ impl Verdicts {
         expected: Result<&Value, &Refusal>,
         got: Result<&Value, &Refusal>,
     ) {
+        if got.is_err_and(|it| it.message.contains("a local cluster ")) {
+            self.lacking.push(name.to_owned());
+            return;
+        }
+        let shown = SHOWN.iter().find(|(case, _)| *case == name);
         let text = match (expected, got) {
+            (Err(expected), Err(got))
+                if shown.is_some_and(|(_, words)| expected.is_up_to(got, words)) =>
+            {
+                return;
+            }
             (Ok(expected), Ok(got)) if expected == got => return,
             (Err(expected), Err(got)) if expected == got => return,
             (Ok(expected), Ok(got)) => json_patch::diff(expected, got).to_string(),
             (expected, got) => format!("expected {}\n     got {}", line(expected), line(got)),
         };
-        self.0.push(format!("{name}:\n  {text}"));
+        self.wrong.push(format!("{name}:\n  {text}"));
     }
 
-    fn settle(self, cases: usize) {
-        let wrong = self.0.len();
-        assert!(self.0.is_empty(), "{wrong} of {cases} differ\n{}", self.0.join("\n"));
+    fn settle(self, cases: usize, lacking: &Expect) {
+        let wrong = self.wrong.len();
+        assert!(self.wrong.is_empty(), "{wrong} of {cases} differ\n{}", self.wrong.join("\n"));
+        lacking.assert_eq(&self.lacking.join("\n"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use expect_test::expect;
 use kube::{
     Api,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
@@ -36,7 +37,7 @@ struct Case {
 async fn experiments_are_answered_as_katib_does() {
     let seen: Seen = serde_saphyr::from_str(include_str!("experiments.yaml")).expect("our data");
     let cluster = cluster().await;
-    let mut verdicts = Verdicts(Vec::new());
+    let mut verdicts = Verdicts::default();
     for case in &seen.cases {
         let namespace = case.namespace.as_deref().unwrap_or(LABELLED);
         let kind = ("kubeflow.org", "v1beta1", "Experiment");
@@ -54,7 +55,15 @@ async fn experiments_are_answered_as_katib_does() {
         let _ =
             api.delete(sent["metadata"]["name"].as_str().unwrap(), &DeleteParams::default()).await;
     }
-    verdicts.settle(seen.cases.len());
+    verdicts.settle(
+        seen.cases.len(),
+        &expect![[r#"
+        nothing of what is given is changed
+        events of TensorFlow
+        metrics that are pushed
+        a collector of one's own
+        another kind of workload with its conditions"#]],
+    );
 }
 
 /// The answer to its creation, which a dry run foretells.
