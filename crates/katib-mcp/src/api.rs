@@ -30,6 +30,8 @@ pub const TRIALS: Resource = Resource::namespaced(GROUP, "trials");
 pub const EXPERIMENT_LABEL: &str = "katib.kubeflow.org/experiment";
 /// The label of a trial's Pods.
 pub const TRIAL_LABEL: &str = "katib.kubeflow.org/trial";
+/// The label of the Pods of an algorithm.
+pub const SUGGESTION_LABEL: &str = "katib.kubeflow.org/suggestion";
 /// The label that a namespace needs, with the value `enabled`.
 pub const INJECTION_LABEL: &str = "katib.kubeflow.org/metrics-collector-injection";
 /// What a metric's value is where it was never printed.

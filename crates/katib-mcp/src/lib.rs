@@ -2,9 +2,11 @@
 
 pub mod algorithms;
 pub mod api;
+pub mod events;
 pub mod experiments;
 #[cfg(feature = "local")]
 mod local;
+pub mod logs;
 pub mod metrics;
 pub mod objective;
 mod pods;
@@ -13,6 +15,7 @@ pub mod states;
 #[cfg(all(test, feature = "local"))]
 mod testing;
 pub mod trials;
+pub mod waiting;
 
 use kubeflow_mcp_core::ToolSet;
 
@@ -20,7 +23,7 @@ pub const TOOL_SET: ToolSet = ToolSet {
     name: "katib",
     about: "Plan, start, follow and explain the search for good hyper-parameters",
     guide: include_str!("guide.md"),
-    tools: &[experiments::TOOLS, trials::TOOLS],
+    tools: &[experiments::TOOLS, trials::TOOLS, logs::TOOLS, events::TOOLS, waiting::TOOLS],
     #[cfg(feature = "local")]
     local: Some(local::LOCAL),
     #[cfg(not(feature = "local"))]

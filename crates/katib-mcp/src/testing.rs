@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams, PostParams},
@@ -180,13 +180,28 @@ impl ByHand {
 
     /// The Pod of a trial, with the collector that Katib puts into it, in this status.
     pub(crate) async fn pod(&self, trial: &str, status: Value) {
-        let labels = json!({TRIAL_LABEL: trial, "batch.kubernetes.io/job-name": trial});
+        let experiment = trial.rsplit_once('-').map(|(it, _)| it);
+        let labels = json!({EXPERIMENT_LABEL: experiment, TRIAL_LABEL: trial, "batch.kubernetes.io/job-name": trial});
         let container = |name| json!({"name": name, "image": "localhost/host-python"});
         let containers = [container("main"), container("metrics-logger-and-collector")];
         let object = json!({"metadata": {"name": format!("{trial}-abcde"), "labels": labels},
             // Bound already, so that no scheduler looks at it.
             "spec": {"nodeName": "by-hand", "containers": containers}, "status": status});
         self.create::<Pod>(object).await;
+    }
+
+    pub(crate) async fn event(
+        &self,
+        name: &str,
+        kind: &str,
+        object: &str,
+        type_: &str,
+        reason: &str,
+    ) {
+        let involved = json!({"kind": kind, "name": object, "namespace": "default"});
+        self.create::<Event>(json!({"metadata": {"name": name, "namespace": "default"},
+            "type": type_, "reason": reason, "message": "told by hand", "involvedObject": involved}))
+            .await;
     }
 
     pub(crate) async fn with_state(&self, experiment: &str, name: &str, state: &str) {

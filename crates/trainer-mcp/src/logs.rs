@@ -81,7 +81,7 @@ impl Tool for GetTrainingLogs {
     async fn call(self, caller: &Caller) -> Result<StepLog> {
         let query = Query {
             tail: self.tail,
-            since_seconds: self.since.as_deref().map(seconds).transpose()?,
+            since_seconds: self.since.as_deref().map(logs::seconds).transpose()?,
             search: self.search.as_deref().filter(|it| !it.is_empty()).map(logs::pattern),
             previous: self.previous,
         };
@@ -125,25 +125,6 @@ impl GetTrainingLogs {
         }
         Ok((step, place))
     }
-}
-
-/// How many seconds `10m` are.
-fn seconds(since: &str) -> Result<i64> {
-    let (number, unit) = match since.strip_suffix(|it: char| it.is_ascii_alphabetic()) {
-        Some(number) => (number, &since[number.len()..]),
-        None => (since, "s"),
-    };
-    let scale = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => 0,
-    };
-    let seconds = number.parse::<u32>().ok().map(|it| i64::from(it) * scale);
-    seconds.filter(|it| *it > 0).ok_or_else(|| {
-        Error::argument("since", format!("is {since:?}, but a time span looks like 30s, 10m or 2h"))
-    })
 }
 
 /// The newest Pod of one rank: asked for alone, however many others there are.

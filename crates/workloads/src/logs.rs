@@ -81,6 +81,25 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 const CHARACTERS: usize = 4_000;
 const MOST_CHARACTERS: usize = 24_000;
 
+/// How many seconds `10m` are, which argument `since` says.
+pub fn seconds(since: &str) -> Result<i64> {
+    let (number, unit) = match since.strip_suffix(|it: char| it.is_ascii_alphabetic()) {
+        Some(number) => (number, &since[number.len()..]),
+        None => (since, "s"),
+    };
+    let scale = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => 0,
+    };
+    let seconds = number.parse::<u32>().ok().map(|it| i64::from(it) * scale);
+    seconds.filter(|it| *it > 0).ok_or_else(|| {
+        Error::argument("since", format!("is {since:?}, but a time span looks like 30s, 10m or 2h"))
+    })
+}
+
 /// The container that does the work: `usual`, or the first that is no init container.
 pub fn container<'a>(member: &'a Member, usual: &str) -> Result<&'a Container> {
     let works = member.containers.iter().find(|it| !it.init);

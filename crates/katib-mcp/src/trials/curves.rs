@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use kube::{ResourceExt, api::GetParams, core::Request};
-use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Resource, Result, Tool};
+use kube::ResourceExt;
+use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Result, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use workloads::{logs::POD_LOGS, pods::PODS};
+use workloads::{
+    logs::POD_LOGS,
+    pods::PODS,
+    train_job::{TRAIN_JOBS, TrainJob},
+};
 
 use super::{Trials, best::parameters, listed::belongs, printed};
 use crate::{
@@ -16,8 +19,6 @@ use crate::{
     metrics::{ANNOTATION, Point, curves, kept, thinned},
     states::TrialState,
 };
-
-pub(crate) const TRAIN_JOBS: Resource = Resource::namespaced("trainer.kubeflow.org", "trainjobs");
 
 /// Shows how a trial's metrics went: curves, where they can still be had.
 #[derive(Deserialize, JsonSchema)]
@@ -45,7 +46,7 @@ pub(super) struct TrialMetrics {
     metrics: Vec<Curve>,
     /// How far it is, where the program reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    progress_percentage: Option<i64>,
+    progress_percentage: Option<i32>,
     /// What is not there, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing: Vec<String>,
@@ -216,27 +217,20 @@ impl TrialMetrics {
         if workload.and_then(|it| it["kind"].as_str()) != Some("TrainJob") {
             return;
         }
-        let namespace = trial.namespace().unwrap_or_default();
-        let path = format!("/apis/{}/v1alpha1/namespaces/{namespace}/trainjobs", TRAIN_JOBS.group);
-        let request = Request::new(path).get(&trial.name_any(), &GetParams::default());
-        let Ok(request) = request else { return };
-        let job: Value = match caller.client().request(request).await {
+        let jobs = caller.api::<TrainJob>(trial.namespace().as_deref());
+        let job = match jobs.get(&trial.name_any()).await {
             Ok(job) => job,
             Err(error) => {
                 self.missing.push(format!("the TrainJob: {}", Error::from(error)));
                 return;
             }
         };
-        let reported = &job["status"]["trainerStatus"];
-        self.progress_percentage = reported["progressPercentage"].as_i64();
-        for metric in reported["metrics"].as_array().into_iter().flatten() {
-            let (Some(name), Some(value)) = (metric["name"].as_str(), metric["value"].as_str())
-            else {
-                continue;
-            };
-            if let Some(curve) = self.metrics.iter_mut().find(|it| it.metric == name) {
+        let Some(reported) = job.status.and_then(|it| it.trainer_status) else { return };
+        self.progress_percentage = reported.progress_percentage;
+        for metric in reported.metrics {
+            if let Some(curve) = self.metrics.iter_mut().find(|it| it.metric == metric.name) {
                 self.source = Source::TrainerStatus;
-                curve.points.push(Dot { at: None, value: value.to_owned() });
+                curve.points.push(Dot { at: None, value: metric.value });
                 curve.printed = 1;
             }
         }
