@@ -160,6 +160,18 @@ impl Need {
     pub const fn borrowed(verbs: &'static [&'static str], resource: Resource) -> Self {
         Self { verbs, resource, required: false, borrowed: true }
     }
+
+    /// A tool's own needs, and those of what it does its work with.
+    pub const fn joined<const N: usize>(own: &[Self], others: &[Self]) -> [Self; N] {
+        assert!(own.len() + others.len() == N, "as many as both have");
+        let mut all = [others[0]; N];
+        let mut at = 0;
+        while at < N {
+            all[at] = if at < own.len() { own[at] } else { others[at - own.len()] };
+            at += 1;
+        }
+        all
+    }
 }
 
 impl Effect {

@@ -15,10 +15,14 @@ use kube::{
     api::ListParams,
     core::{ObjectList, Request},
 };
-use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Resource, Result, Tool, ToolDef};
+use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use workloads::{pods::PODS, train_job::runtime::is_device};
+use workloads::{
+    diagnosis::{MOST_NODES, NODES, QUOTAS},
+    pods::PODS,
+    train_job::runtime::is_device,
+};
 
 use crate::capacity::{
     nodes::{Group, Total},
@@ -33,10 +37,6 @@ pub(crate) use self::{
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetClusterResources>()];
 
-pub(crate) const NODES: Resource = Resource::cluster("", "nodes");
-pub(crate) const QUOTAS: Resource = Resource::namespaced("", "resourcequotas");
-/// More than a large cluster has; in one request.
-pub(crate) const MOST_NODES: u32 = 5_000;
 /// Pods are read in pages, and of a page only the sums are kept: memory stays the same.
 const PAGE: u32 = 500;
 const PAGES: u32 = 40;

@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use workloads::{
     pages::{Order, Page},
-    train_job::{GROUP, TRAIN_JOBS, phase::Phase},
+    phase::Phase,
+    train_job::{GROUP, TRAIN_JOBS},
 };
 
 use self::row::Row;

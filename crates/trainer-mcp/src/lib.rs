@@ -17,13 +17,10 @@ mod torchtune;
 pub mod waiting;
 
 use kubeflow_mcp_core::{Sign, ToolSet};
-use workloads::train_job::phase;
 
-/// What the tools conclude something from, of training jobs, of what is made for them, and of nodes.
+/// What the tools conclude something from, beside what any workload is judged by.
 pub fn signs() -> Vec<Sign> {
-    let diagnosis = diagnosis::signs();
-    [phase::SIGNS.as_slice(), &capacity::SIGNS, &pre_flight::SIGNS, &submission::SIGNS, &diagnosis]
-        .concat()
+    [capacity::SIGNS.as_slice(), &pre_flight::SIGNS, &submission::SIGNS].concat()
 }
 
 pub const TOOL_SET: ToolSet = ToolSet {

@@ -2,25 +2,23 @@
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{ResourceExt as _, api::ListParams};
-use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Resource, Result, Tool, ToolDef};
+use kubeflow_mcp_core::{Caller, Effect, Error, Need, Persona, Result, Tool, ToolDef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use workloads::{
     events::{self, EVENTS},
+    job::JOBS,
     logs::{self, Log, POD_LOGS, Query},
+    phase::{Phase, Standing},
     pods::{Member, PODS},
     train_job::{
-        TRAIN_JOBS, TrainJob,
-        phase::{Phase, Standing},
+        self, CONTAINER, TRAIN_JOBS, TrainJob,
         steps::{self, LABELS, Place},
     },
 };
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetTrainingLogs>()];
 
-pub const JOBS: Resource = Resource::namespaced("batch", "jobs");
-/// What the Trainer calls the container that trains.
-pub const CONTAINER: &str = "node";
 const EVENTS_SHOWN: usize = 3;
 
 /// Shows a training job's log: its end, or what a search finds. Use it for results and crashes.
@@ -175,7 +173,7 @@ async fn gone(caller: &Caller, job: &TrainJob, place: &Place) -> Vec<String> {
         let failed = conditions.into_iter().find(|it| it.type_ == "Failed" && it.status == "True");
         notes.extend(failed.map(|it| format!("Job Failed {}", told(&it.reason, &it.message))));
     }
-    if let Ok(found) = crate::events::of(caller, job).await {
+    if let Ok(found) = train_job::events::of(caller, job).await {
         let warnings = events::rows(found.events).into_iter().filter(|it| it.kind == "Warning");
         let texts = warnings.map(|it| format!("{} {}: {}", it.object, it.reason, it.message));
         notes.extend(texts.take(EVENTS_SHOWN));

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use workloads::{
+    diagnosis::{NODES, QUOTAS},
     pods::PODS,
     train_job::{
         GROUP, TRAIN_JOBS,
@@ -24,10 +25,7 @@ use workloads::{
     },
 };
 
-use crate::{
-    capacity::{NODES, QUOTAS, queues::LOCAL_QUEUES},
-    submission,
-};
+use crate::{capacity::queues::LOCAL_QUEUES, submission};
 
 pub(crate) use self::checks::SIGNS;
 use self::{

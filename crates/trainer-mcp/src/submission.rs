@@ -7,7 +7,6 @@ mod retry;
 mod submit;
 
 use kubeflow_mcp_core::{Sign, ToolDef};
-use workloads::train_job::placement;
 
 #[cfg(feature = "local")]
 pub(crate) use self::submit::NO_IMAGES;
@@ -21,7 +20,7 @@ pub const TOOLS: &[ToolDef] = &[
 ];
 
 /// What is concluded from of what a cluster says to a new job.
-pub const SIGNS: [Sign; 2] = [placement::UNKNOWN_PATCHES, submit::NO_IMAGES];
+pub const SIGNS: [Sign; 1] = [submit::NO_IMAGES];
 
 #[cfg(test)]
 #[cfg(feature = "local")]

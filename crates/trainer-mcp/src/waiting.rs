@@ -15,16 +15,11 @@ use tokio::time::{Instant, interval_at, sleep_until};
 use workloads::{
     events::EVENTS,
     logs::{POD_LOGS, follow},
+    phase::{Phase, Standing},
     pods::PODS,
-    train_job::{
-        TRAIN_JOBS, TrainJob,
-        phase::{Phase, Standing},
-        steps,
-    },
+    train_job::{CONTAINER, TRAIN_JOBS, TrainJob, steps},
     waiting::{Change, Selection, changes},
 };
-
-use crate::logs::CONTAINER;
 
 use self::{ending::Ending, watched::Watched};
 

@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Event, ObjectReference};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    api::core::v1::{Event, ObjectReference},
+    apimachinery::pkg::apis::meta::v1::Time,
+};
 use kube::{Api, api::ListParams};
-use kubeflow_mcp_core::{Resource, Result, without_variables};
+use kubeflow_mcp_core::{Caller, Resource, Result, without_variables};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -84,6 +87,44 @@ pub async fn find(
         }
     }
     Ok(found)
+}
+
+/// Events that tell something: without what happens to every workload, so that they can be found among
+/// those of others.
+pub async fn telling(
+    caller: &Caller,
+    namespace: Option<&str>,
+    concerns: impl Fn(&Event) -> bool,
+) -> Result<Found> {
+    let others = ROUTINE.map(|it| format!("reason!={it}")).join(",");
+    let selected = ListParams::default().fields(&others);
+    find(&caller.api(namespace), selected, FEW_REQUESTS, concerns).await
+}
+
+/// What an event's reason is when nothing is the matter.
+const ROUTINE: [&str; 9] = [
+    "Completed",
+    "Created",
+    "Killing",
+    "Pulled",
+    "Pulling",
+    "Scheduled",
+    "Started",
+    "SuccessfulCreate",
+    "SuccessfulDelete",
+];
+
+/// Whether it happened to what was born then, and not to a former object of that name.
+pub(crate) fn is_since(event: &Event, born: Option<Time>) -> bool {
+    // Creation times are whole seconds, and clocks of a cluster are not exactly one.
+    let slack = SignedDuration::from_secs(1);
+    let born = born.and_then(|it| it.0.checked_sub(slack).ok());
+    born.is_none_or(|born| when(event).is_none_or(|at| at >= born))
+}
+
+/// What follows `name-` in the name of a part.
+pub(crate) fn part<'a>(name: &str, whole: &'a str) -> Option<&'a str> {
+    whole.strip_prefix(name)?.strip_prefix('-')
 }
 
 /// When it happened last. Events of the newer API have no timestamps of the older one.

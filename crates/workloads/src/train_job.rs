@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod choice;
+pub mod events;
 pub mod names;
 pub mod options;
 pub mod phase;
@@ -23,6 +24,8 @@ use serde_json::{Map, Value};
 
 pub const GROUP: &str = "trainer.kubeflow.org";
 pub const TRAIN_JOBS: Resource = Resource::namespaced(GROUP, "trainjobs");
+/// The container that training happens in, also in the Job named `launcher`.
+pub const CONTAINER: &str = "node";
 
 /// What a TrainJob asks for. Fields that no tool knows survive in `rest`.
 #[derive(Clone, Debug, Default, CustomResource, Deserialize, Serialize)]

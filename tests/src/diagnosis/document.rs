@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde_json::Value;
-use trainer_mcp::diagnosis::Code;
+use workloads::diagnosis::Code;
 
 use super::{Outcome, Source};
 

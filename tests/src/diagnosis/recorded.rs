@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use trainer_mcp::diagnosis::{Diagnosis, Snapshot};
+use trainer_mcp::diagnosis::diagnosis;
+use workloads::diagnosis::Snapshot;
 
 use super::{Outcome, Source, codes};
 
@@ -73,7 +74,7 @@ impl Recorded {
         let (name, causes) = (self.name.clone(), self.causes.clone());
         let snapshot: Snapshot = serde_json::from_value(self.snapshot())
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let answer = serde_json::to_value(Diagnosis::of(&snapshot, None)).expect("JSON");
+        let answer = serde_json::to_value(diagnosis(&snapshot, None)).expect("JSON");
         let diagnosed = codes(&answer);
         Outcome { name, source: Source::Recorded, causes, diagnosed, answer }
     }

@@ -1,54 +1,9 @@
-//! Which events concern a job, and what an agent sees of them.
+//! What an agent sees of the events of a job.
 
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use super::*;
 use crate::testing::{ByHand, status};
-
-#[test]
-fn events_of_parts_are_told_from_those_of_others() {
-    let job = json!({"apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "TrainJob",
-        "metadata": {"name": "mnist", "uid": "u1", "creationTimestamp": "2026-08-21T10:00:00Z"},
-        "spec": {"runtimeRef": {"name": "torch"}}});
-    let job: TrainJob = serde_json::from_value(job).unwrap();
-    let check = |kind: &str, name: &str, uid: Option<&str>, at: &str, expected: bool| {
-        let event = json!({"metadata": {}, "eventTime": format!("2026-08-21T{at}.000000Z"),
-            "involvedObject": {"kind": kind, "name": name, "uid": uid}});
-        let event: Event = serde_json::from_value(event).unwrap();
-        assert_eq!(concerns(&job, &event), expected, "{kind} {name} {uid:?} {at}");
-    };
-    let now = "10:00:05";
-    for (kind, name) in [
-        ("TrainJob", "mnist"),
-        ("JobSet", "mnist"),
-        ("Job", "mnist-node-0"),
-        ("Job", "mnist-model-initializer-0"),
-        ("Pod", "mnist-node-0-0-abcde"),
-        ("Pod", "mnist-dataset-initializer-0-0-x7f2k"),
-        ("Pod", "mnist-node-0-511-abcde"),
-        ("PersistentVolumeClaim", "initializer-mnist"),
-        ("Workload", "trainjob-mnist-1a2b3"),
-    ] {
-        check(kind, name, None, now, true);
-    }
-    for (kind, name) in [
-        ("TrainJob", "mnist-2"),
-        ("Job", "mnist-2-node-0"),
-        ("Job", "mnist-node-1"),
-        ("Pod", "mnist-2-node-0-0-abcde"),
-        ("Pod", "mnist-node-0-abcde"),
-        ("Pod", "mnist"),
-        ("PersistentVolumeClaim", "initializer-fashionmnist"),
-        ("Workload", "trainjob-mnist-2-1a2b3"),
-        ("Node", "mnist"),
-    ] {
-        check(kind, name, None, now, false);
-    }
-    check("TrainJob", "mnist", Some("u1"), now, true);
-    check("TrainJob", "mnist", Some("u0"), now, false);
-    check("Pod", "mnist-node-0-0-abcde", None, "09:59:00", false);
-}
 
 #[tokio::test]
 async fn an_agent_sees_what_happened_to_its_job_alone() {

@@ -10,12 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use workloads::{
+    phase::{Phase, Standing},
     pods::PODS,
-    train_job::{
-        TRAIN_JOBS, TrainJob,
-        phase::{Phase, QUEUE_LABEL, Standing},
-        steps,
-    },
+    train_job::{TRAIN_JOBS, TrainJob, phase::QUEUE_LABEL, steps},
 };
 
 const CLAIMS: Resource = Resource::namespaced("", "persistentvolumeclaims");

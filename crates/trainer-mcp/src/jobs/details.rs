@@ -14,16 +14,15 @@ use workloads::{
     events::EVENTS,
     logs::{self, Line, POD_LOGS},
     output::OUTPUT,
+    phase::{Phase, Standing},
     pods::{Member, PODS},
     progress::Tracker,
     train_job::{
-        TRAIN_JOBS, TrainJob,
-        phase::{Phase, QUEUE_LABEL, SdkStatus, Standing},
+        CONTAINER, TRAIN_JOBS, TrainJob, events,
+        phase::{QUEUE_LABEL, SdkStatus},
         steps::{self, Steps},
     },
 };
-
-use crate::{events, logs::CONTAINER};
 
 const MESSAGE: usize = 500;
 /// A look at a job is quick, whatever its node does.
@@ -165,7 +164,7 @@ impl Tool for GetTrainingJob {
             phase: standing.phase,
             reason: standing.reason,
             message: standing.message.map(shortened),
-            sdk_status: standing.sdk_status,
+            sdk_status: SdkStatus::of(&job),
             remote: standing.remote,
             runtime: job.spec.runtime_ref.name.clone(),
             runtime_kind: job.spec.runtime_ref.kind.clone(),

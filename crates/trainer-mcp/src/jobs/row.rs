@@ -6,10 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use workloads::{
     pages,
-    train_job::{
-        TrainJob,
-        phase::{Phase, Standing},
-    },
+    phase::{Phase, Standing},
+    train_job::TrainJob,
 };
 
 /// A job in a list.

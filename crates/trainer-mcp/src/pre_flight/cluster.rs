@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 use kube::{Api, ResourceExt as _, api::ListParams, core::Request};
 use kubeflow_mcp_core::{Caller, Error, Resource, Result};
 use serde_json::Value;
-use workloads::creation;
+use workloads::{creation, diagnosis::MOST_NODES};
 
 use super::shape::Shape;
 use crate::capacity::{self, Taken, queues::LOCAL_QUEUES};
@@ -93,7 +93,7 @@ impl Cluster {
         let pages = u32::try_from(purse.0 + 1).unwrap_or(1);
 
         let all = ListParams::default();
-        let many = ListParams::default().limit(capacity::MOST_NODES);
+        let many = ListParams::default().limit(MOST_NODES);
         let node_api: Api<Node> = caller.cluster_api();
         let class_api: Api<StorageClass> = caller.cluster_api();
         let space = Some(namespace);

@@ -10,17 +10,17 @@ use workloads::{
     creation,
     events::EVENTS,
     logs::POD_LOGS,
+    phase::Standing,
     pods::PODS,
     train_job::{
-        GROUP, TRAIN_JOBS, TrainJob,
+        CONTAINER, GROUP, TRAIN_JOBS, TrainJob,
         catalogue::{Catalogue, Entry},
-        phase::Standing,
         runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
         steps,
     },
 };
 
-use crate::{logs::CONTAINER, waiting};
+use crate::waiting;
 
 /// Pulling a large image takes minutes.
 const PATIENCE_SECONDS: u32 = 600;

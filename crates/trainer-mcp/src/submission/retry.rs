@@ -10,15 +10,16 @@ use serde_json::{Map, Value, json};
 use workloads::{
     creation::{self, REQUEST_DIGEST},
     output::OUTPUT,
+    phase::Standing,
     train_job::{
         GROUP, TRAIN_JOBS, TrainJob, names,
-        phase::Standing,
         runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
     },
 };
 
-use self::changes::{Changes, Copy};
 use super::submit::Place;
+
+use self::changes::{Changes, Copy};
 
 /// Which job a job repeats.
 const RETRY_OF: &str = "mcp.kubeflow.org/retry-of";

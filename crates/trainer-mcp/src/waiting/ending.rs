@@ -10,17 +10,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use workloads::{
     logs::{self, Query},
+    phase::{Phase, Standing},
     pods::{Group, Member, failing, groups},
     progress::Tracker,
-    train_job::{
-        TrainJob,
-        phase::{Phase, Standing},
-        steps,
-    },
+    train_job::{CONTAINER, TrainJob, events, steps},
 };
 
 use super::{Outcome, watched::Watched};
-use crate::{events, logs::CONTAINER};
 
 /// Where a job stands at the end of a wait.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -7,13 +7,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use workloads::{
     logs::Line,
+    phase::{Phase, Standing},
     pods::{Member, Trouble, newest},
     progress::Tracker,
-    train_job::{
-        TrainJob,
-        phase::{Phase, Standing},
-        steps,
-    },
+    train_job::{TrainJob, steps},
     waiting::Change,
 };
 

@@ -1,6 +1,6 @@
-//! Where a TrainJob stands: Kubernetes has no word for most of it, so it is derived here.
+//! Where a TrainJob stands, by its status, its Pods, and the one event of its controller.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::{Sign, without_variables};
@@ -10,45 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::{JobStatus, TrainJob};
 use crate::{
     events::when,
-    pods::{Member, Trouble},
+    phase::{Judgement, Phase, Standing, held_up, queued, restarted, untouched, without_pods},
+    pods::Member,
 };
-
-/// Where a TrainJob stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    pub phase: Phase,
-    /// Kubernetes' or the Trainer's word for why.
-    pub reason: Option<String>,
-    pub message: Option<String>,
-    pub sdk_status: SdkStatus,
-    /// Whether another cluster runs it, so that its Pods, logs and events are there.
-    pub remote: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum Phase {
-    Created,
-    /// The Trainer's controller has not taken it up.
-    NotReconciled,
-    /// The controller could not make what the job needs, and tries again.
-    CreationFailed,
-    /// Waits in a Kueue queue.
-    Queued,
-    Suspended,
-    Suspending,
-    /// No node has room for its Pods.
-    Pending,
-    Starting,
-    ImagePullFailed,
-    CrashLooping,
-    Initializing,
-    Running,
-    /// A part has failed, and the job is about to.
-    Failing,
-    Succeeded,
-    Failed,
-    Deleting,
-}
 
 /// What the Kubeflow SDK's `TrainJob.status` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -71,20 +35,11 @@ const IN_THE_FOREGROUND: Sign = Sign::seen("foregroundDeletion");
 /// The tests' clusters have no Kueue.
 const QUEUE: Sign =
     Sign::documented(QUEUE_LABEL, "sigs.k8s.io/kueue pkg/controller/constants/constants.go");
-const MULTI_KUEUE: Sign = Sign::documented(
+pub(crate) const MULTI_KUEUE: Sign = Sign::documented(
     "kueue.x-k8s.io/multikueue",
     "sigs.k8s.io/kueue apis/kueue/v1beta1/multikueue_types.go",
 );
 pub const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
-/// A controller that is up takes far less.
-const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
-
-impl Phase {
-    /// Whether nothing more will happen by itself.
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed)
-    }
-}
 
 impl Standing {
     /// Judges by the job's own status and these Pods.
@@ -99,8 +54,24 @@ impl Standing {
             phase,
             reason,
             message,
-            sdk_status: sdk_status(job),
             remote: job.spec.managed_by.as_deref() == Some(MULTI_KUEUE.name),
+        }
+    }
+}
+
+impl SdkStatus {
+    pub fn of(job: &TrainJob) -> Self {
+        let Some(status) = &job.status else { return Self::Created };
+        let trainer_runs =
+            || status.jobs_status.iter().any(|it| it.name == "node" && it.ready + it.succeeded > 0);
+        if job.condition(COMPLETE.name).is_some() {
+            Self::Complete
+        } else if job.condition(FAILED.name).is_some() {
+            Self::Failed
+        } else if status.conditions.is_empty() && trainer_runs() {
+            Self::Running
+        } else {
+            Self::Created
         }
     }
 }
@@ -113,8 +84,6 @@ fn endless(job: &TrainJob) -> Option<&'static str> {
          controller makes them anew: delete_training_job ends it",
     )
 }
-
-type Judgement = (Phase, Option<String>, Option<String>);
 
 fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> Judgement {
     if job.metadata.deletion_timestamp.is_some() {
@@ -129,9 +98,7 @@ fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> J
     if job.spec.suspend == Some(true) {
         let phase = match job.labels().get(QUEUE_LABEL) {
             _ if jobs.iter().any(|it| it.active > 0) => Phase::Suspending,
-            Some(queue) => {
-                return (Phase::Queued, None, Some(format!("waits in queue {queue:?}")));
-            }
+            Some(queue) => return queued(queue),
             None => Phase::Suspended,
         };
         return (phase, None, None);
@@ -158,14 +125,8 @@ fn judge(job: &TrainJob, pods: &[Member], events: &[Event], now: Timestamp) -> J
             Some(format!("replicated job {:?} has failed", failed.name)),
         );
     }
-    match untouched(job, now) {
-        Some(age) if pods.is_empty() => {
-            let message = format!(
-                "its Jobs have had no Pods for {} s: Kubernetes' Job controller may be stopped",
-                age.as_secs()
-            );
-            (Phase::NotReconciled, None, Some(message))
-        }
+    match untouched(touched(job), now) {
+        Some(age) if pods.is_empty() => without_pods(age, "its Jobs have"),
         _ => (Phase::Created, None, None),
     }
 }
@@ -183,7 +144,7 @@ fn unreconciled(job: &TrainJob, events: &[Event], now: Timestamp) -> Judgement {
         let message = event.message.as_deref().map(|it| without_variables(it).into_owned());
         return (Phase::CreationFailed, event.reason.clone(), message);
     }
-    match untouched(job, now) {
+    match untouched(touched(job), now) {
         Some(age) => {
             let message = format!(
                 "nothing has been made for it for {} s: the Trainer's controller may be stopped",
@@ -195,53 +156,11 @@ fn unreconciled(job: &TrainJob, events: &[Event], now: Timestamp) -> Judgement {
     }
 }
 
-/// For how long nobody has done anything about the job, where that is too long.
-fn untouched(job: &TrainJob, now: Timestamp) -> Option<SignedDuration> {
+/// When something about the job was last changed; one that was resumed is as if it were new.
+fn touched(job: &TrainJob) -> Option<Timestamp> {
     let conditions = job.status.iter().flat_map(|it| &it.conditions);
-    // A job that was resumed is as if it were new.
     let changed = conditions.map(|it| it.last_transition_time.0);
-    let last = changed.chain(job.creation_timestamp().map(|at| at.0)).max()?;
-    Some(now.duration_since(last)).filter(|it| *it >= RECONCILED_WITHIN)
-}
-
-/// A Pod that crashes every minute is ready in between: the phase is `Running`, the reason says more.
-fn restarted(pods: &[Member]) -> Judgement {
-    let running = pods.iter().filter(|it| it.state.phase == "Running");
-    let restarts: i32 = running.map(|it| it.state.restarts).sum();
-    match restarts {
-        0 => (Phase::Running, None, None),
-        1 => (Phase::Running, Some("Restarted".to_owned()), Some("1 restart".to_owned())),
-        many => (Phase::Running, Some("Restarted".to_owned()), Some(format!("{many} restarts"))),
-    }
-}
-
-/// `phase`, unless a Pod says what holds it up.
-fn held_up(pods: &[Member], phase: Phase) -> Judgement {
-    let states = pods.iter().map(|it| &it.state);
-    let worst = states.min_by_key(|it| (it.trouble.is_none(), it.trouble, it.reason.is_none()));
-    let Some(state) = worst else { return (phase, None, None) };
-    let phase = match state.trouble {
-        Some(Trouble::CrashLooping) => Phase::CrashLooping,
-        Some(Trouble::ImagePullFailed) => Phase::ImagePullFailed,
-        Some(Trouble::NotScheduled) => Phase::Pending,
-        _ => phase,
-    };
-    (phase, state.reason.clone(), state.message.clone())
-}
-
-fn sdk_status(job: &TrainJob) -> SdkStatus {
-    let Some(status) = &job.status else { return SdkStatus::Created };
-    let trainer_runs =
-        || status.jobs_status.iter().any(|it| it.name == "node" && it.ready + it.succeeded > 0);
-    if job.condition(COMPLETE.name).is_some() {
-        SdkStatus::Complete
-    } else if job.condition(FAILED.name).is_some() {
-        SdkStatus::Failed
-    } else if status.conditions.is_empty() && trainer_runs() {
-        SdkStatus::Running
-    } else {
-        SdkStatus::Created
-    }
+    changed.chain(job.creation_timestamp().map(|at| at.0)).max()
 }
 
 #[cfg(test)]

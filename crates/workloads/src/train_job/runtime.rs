@@ -12,7 +12,7 @@ use kubeflow_mcp_core::Resource;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::GROUP;
+use super::{CONTAINER, GROUP};
 
 pub const RUNTIMES: Resource = Resource::namespaced(GROUP, "trainingruntimes");
 pub const CLUSTER_RUNTIMES: Resource = Resource::cluster(GROUP, "clustertrainingruntimes");
@@ -20,8 +20,6 @@ pub const CLUSTER_RUNTIMES: Resource = Resource::cluster(GROUP, "clustertraining
 pub const FRAMEWORK: &str = "trainer.kubeflow.org/framework";
 const SUPPORT: &str = "trainer.kubeflow.org/support";
 const ANCESTOR: &str = "trainer.kubeflow.org/trainjob-ancestor-step";
-/// The container that training happens in, also in the Job named `launcher`.
-const TRAINER: &str = "node";
 /// The Jobs, and their containers, that fetch what is trained and what it is trained with.
 pub const DATASET_INITIALIZER: &str = "dataset-initializer";
 pub const MODEL_INITIALIZER: &str = "model-initializer";
@@ -99,7 +97,7 @@ impl Runtime {
 
     /// The container that the TrainJob's image, command and environment go to.
     pub fn trainer(&self) -> Option<&Container> {
-        self.containers_of("launcher").chain(self.containers_of(TRAINER)).next()
+        self.containers_of("launcher").chain(self.containers_of(CONTAINER)).next()
     }
 
     pub fn image(&self) -> Option<&str> {
@@ -109,7 +107,7 @@ impl Runtime {
     /// The Jobs whose Pods train, for what concerns where and how Pods run.
     pub fn trainer_jobs(&self) -> Vec<&str> {
         let trains = |it: &&ReplicatedJob| {
-            it.is_labelled() || [TRAINER, "launcher"].contains(&it.name.as_str())
+            it.is_labelled() || [CONTAINER, "launcher"].contains(&it.name.as_str())
         };
         self.spec
             .template
@@ -141,7 +139,7 @@ impl Runtime {
     /// What each node may use, as far as the runtime says.
     pub fn resources(&self) -> impl Iterator<Item = (&str, &str)> {
         // The Pods that have the devices: with MPI not the launcher, unless it is a node too.
-        let containers = self.containers_of(TRAINER).chain(self.containers_of("launcher"));
+        let containers = self.containers_of(CONTAINER).chain(self.containers_of("launcher"));
         let resources = containers.filter_map(|it| it.resources.as_ref()).find_map(|it| {
             let limits = it.limits.as_ref().filter(|it| !it.is_empty());
             limits.or(it.requests.as_ref().filter(|it| !it.is_empty()))
@@ -157,7 +155,7 @@ impl Runtime {
     fn containers_of<'a>(&'a self, job: &'a str) -> impl Iterator<Item = &'a Container> {
         let jobs = self.spec.template.spec.replicated_jobs.iter().filter(move |it| it.name == job);
         let pods = jobs.filter_map(|it| it.template.spec.as_ref()?.template.spec.as_ref());
-        pods.flat_map(|it| &it.containers).filter(|it| it.name == TRAINER)
+        pods.flat_map(|it| &it.containers).filter(|it| it.name == CONTAINER)
     }
 
     fn label(&self, name: &str) -> Option<&str> {

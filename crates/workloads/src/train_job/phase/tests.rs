@@ -36,7 +36,7 @@ fn check_at(
     let it = Standing::of(&job, &pods, &events, now.parse().unwrap());
     let remote = if it.remote { " remote" } else { "" };
     let reason = it.reason.as_deref().unwrap_or("-");
-    assert_eq!(format!("{:?} {reason} {:?}{remote}", it.phase, it.sdk_status), expected);
+    assert_eq!(format!("{:?} {reason} {:?}{remote}", it.phase, SdkStatus::of(&job)), expected);
 }
 
 /// `name:active,ready,succeeded,failed,suspended` for each replicated job.

@@ -1,14 +1,17 @@
 //! Jobs that are not to run yet: suspended, in a Kueue queue, not taken up, or being deleted.
 
-use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
-use serde_json::{Value, json};
-use workloads::train_job::phase::{Phase, QUEUE_LABEL};
+use serde_json::Value;
 
 use super::{Case, quoted, says};
-use crate::diagnosis::{
-    finding::{Certainty, Code, Finding, Next},
-    snapshot::Presence,
+use crate::{
+    diagnosis::{
+        finding::{Certainty, Code, Finding, Next},
+        snapshot::Presence,
+    },
+    phase::Phase,
+    train_job::phase::QUEUE_LABEL,
+    workload::Workload,
 };
 
 pub(super) const SIGNS: &[Sign] =
@@ -36,7 +39,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         Phase::Queued => vec![queued(case)],
         Phase::NotReconciled => vec![
             Finding::certain(Code::NotReconciled, "no controller has taken it up")
-                .since(case.snapshot.job.creation_timestamp().map(|it| it.0))
+                .since(case.snapshot.job.created())
                 .shown_by(standing.message.clone().unwrap_or_default()),
         ],
         Phase::Deleting => standing
@@ -53,8 +56,11 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         standing.phase,
         Phase::Suspended | Phase::Queued | Phase::CreationFailed | Phase::NotReconciled
     );
-    if waits && case.snapshot.runtime == Presence::Missing {
-        let runtime = &case.snapshot.job.spec.runtime_ref;
+    if waits
+        && case.snapshot.runtime == Presence::Missing
+        && let Workload::TrainJob(job) = &case.snapshot.job
+    {
+        let runtime = &job.spec.runtime_ref;
         let kind = runtime.kind.as_deref().unwrap_or("ClusterTrainingRuntime");
         findings.insert(
             0,
@@ -62,7 +68,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
                 Code::RuntimeMissing,
                 format!("its runtime {:?} does not exist any more", runtime.name),
             )
-            .since(case.snapshot.job.creation_timestamp().map(|it| it.0))
+            .since(case.snapshot.job.created())
             .shown_by(format!(
                 "spec.runtimeRef names the {kind} {:?}, which is not there",
                 runtime.name
@@ -73,18 +79,17 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn suspended(case: &Case<'_>) -> Finding {
-    let condition = case.snapshot.job.condition("Suspended");
     Finding::certain(Code::Suspended, "it is suspended, and waits for somebody to resume it")
-        .since(condition.map(|it| it.last_transition_time.0))
+        .since(case.snapshot.job.suspended())
         .shown_by("spec.suspend is true, and it has no queue")
-        .then(Next::of_job("update_training_job", json!({"action": "resume"}), "resumes it"))
+        .then(Next::Resume)
 }
 
 /// What Kueue says of it: in its Workload, or of the queue.
 fn queued(case: &Case<'_>) -> Finding {
     let snapshot = case.snapshot;
-    let queue = snapshot.job.labels().get(QUEUE_LABEL).cloned().unwrap_or_default();
-    let since = snapshot.job.creation_timestamp().map(|it| it.0);
+    let queue = snapshot.job.label(QUEUE_LABEL).unwrap_or_default();
+    let since = snapshot.job.created();
     if snapshot.queue == Presence::Missing {
         return Finding::certain(Code::QueueUnusable, format!("there is no queue {queue:?}"))
             .since(since)

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Pod;
 use kubeflow_mcp_core::Sign;
-use workloads::train_job::{phase::Phase, runtime::is_device};
 
 use super::{Case, quoted, says};
-use crate::diagnosis::{
-    finding::{Certainty, Code, Finding},
-    snapshot::Rank,
+use crate::{
+    diagnosis::{
+        finding::{Certainty, Code, Finding},
+        snapshot::Rank,
+    },
+    phase::Phase,
+    train_job::runtime::is_device,
 };
 
 pub(super) const SIGNS: &[Sign] =
@@ -52,7 +55,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         .snapshot
         .ranks(&case.members)
         .into_iter()
-        .filter(|it| it.member.state.trouble == Some(workloads::pods::Trouble::NotScheduled))
+        .filter(|it| it.member.state.trouble == Some(crate::pods::Trouble::NotScheduled))
         .collect();
     let running = case.members.iter().any(|it| it.state.phase == "Running");
     let mut findings = Vec::new();

@@ -3,12 +3,14 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
-use workloads::events::when;
 
 use super::{Case, quoted, says, shown};
-use crate::diagnosis::{
-    finding::{Certainty, Code, Finding},
-    snapshot::Rank,
+use crate::{
+    diagnosis::{
+        finding::{Certainty, Code, Finding},
+        snapshot::Rank,
+    },
+    events::when,
 };
 
 pub(super) const SIGNS: &[Sign] = &[
@@ -65,22 +67,21 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = time_limit(case).into_iter().collect();
     let ranks = case.snapshot.ranks(&case.members);
     findings.extend(ranks.iter().filter_map(|it| of_pod(*it)));
-    if case.snapshot.job.end().is_none_or(|it| it.type_ != "Complete") && findings.is_empty() {
+    if case.snapshot.job.end().is_none_or(|it| it.failed) && findings.is_empty() {
         findings.extend(of_gone(case));
     }
     findings
 }
 
 fn time_limit(case: &Case<'_>) -> Option<Finding> {
-    let end = case.snapshot.job.condition("Failed").filter(|it| it.reason == DEADLINE.name);
-    let seconds = case.snapshot.job.spec.active_deadline_seconds;
+    let job = &case.snapshot.job;
+    let end = job.end().filter(|it| it.failed && it.reason == DEADLINE.name);
     if let Some(end) = end {
-        let limit = seconds.map_or(String::new(), |it| format!(" of {it} s"));
+        let limit = job.time_limit().map_or(String::new(), |it| format!(" of {it} s"));
         let what =
             format!("it ran longer than its time limit{limit}; queueing and pulls count too");
-        let shown = format!("TrainJob Failed=True {}: {}", end.reason, quoted(&end.message));
-        let at = Some(end.last_transition_time.0);
-        return Some(Finding::certain(Code::TimeLimit, what).since(at).shown_by(shown));
+        let shown = format!("{} Failed=True {}: {}", job.kind(), end.reason, quoted(&end.message));
+        return Some(Finding::certain(Code::TimeLimit, what).since(end.at).shown_by(shown));
     }
     case.snapshot.jobs.iter().find_map(|job| {
         let conditions = job.status.as_ref()?.conditions.as_ref()?;
@@ -150,7 +151,8 @@ fn of_gone(case: &Case<'_>) -> Vec<Finding> {
             (Code::NodeLost, "a node was to be left by its Pods")
         };
         let finding = Finding::new(code, Certainty::Likely, what).since(when(event));
-        let rank = case.snapshot.rank_of(event.involved_object.name.as_deref().unwrap_or_default());
+        let rank =
+            case.snapshot.job.rank_of(event.involved_object.name.as_deref().unwrap_or_default());
         let finding = finding.shown_by(shown(event));
         match rank {
             Some((group, index)) => finding.of_rank(&group, index),

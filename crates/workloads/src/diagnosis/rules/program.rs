@@ -2,14 +2,17 @@
 
 use jiff::SignedDuration;
 use kubeflow_mcp_core::Sign;
-use workloads::{logs::Line, train_job::phase::Phase};
 
 use super::{Case, disruption, quoted};
-use crate::diagnosis::{
-    finding::{Certainty, Code, Finding},
-    log_patterns::{Recognised, recognise},
-    snapshot::{Exit, PodLog, Rank},
-    traceback::uncaught,
+use crate::{
+    diagnosis::{
+        finding::{Certainty, Code, Finding},
+        log_patterns::{Recognised, recognise},
+        snapshot::{Exit, PodLog, Rank},
+        traceback::uncaught,
+    },
+    logs::Line,
+    phase::Phase,
 };
 
 pub(super) const SIGNS: &[Sign] = &[OOM_KILLED, NOT_STARTED[0], NOT_STARTED[1], NOT_STARTED[2]];

@@ -12,7 +12,6 @@ use k8s_openapi::{
     },
 };
 use kube::{
-    Api, ResourceExt as _,
     api::{GetParams, ListParams},
     core::Request,
 };
@@ -20,30 +19,25 @@ use kubeflow_mcp_core::{Caller, Error, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
-use workloads::{
-    logs::{self, Line},
-    pods::{Member, Trouble},
-    train_job::{
-        GROUP, TrainJob,
-        phase::{Phase, QUEUE_LABEL},
-        steps,
-    },
+
+use super::{
+    MOST_NODES,
+    needs::{JOB_SETS, QUEUES, WORKLOADS},
+    printing::{Printing, Wanted},
+    snapshot::{PodLog, Presence, Snapshot},
 };
-
-use super::snapshot::{Exit, PodLog, Presence, Rank, Snapshot};
-use crate::{events, logs::CONTAINER};
-
-pub(super) const JOB_SETS: Resource = Resource::namespaced("jobset.x-k8s.io", "jobsets");
-pub(super) const CLAIMS: Resource = Resource::namespaced("", "persistentvolumeclaims");
-pub(super) const WORKLOADS: Resource = Resource::namespaced("kueue.x-k8s.io", "workloads");
-pub(super) const QUEUES: Resource = Resource::namespaced("kueue.x-k8s.io", "localqueues");
+use crate::{
+    events, logs,
+    phase::Phase,
+    pods::{Member, Trouble},
+    train_job::{GROUP, phase::QUEUE_LABEL},
+    workload::Workload,
+};
 
 /// Those that failed first; what others print follows from it.
 const LOGS: usize = 4;
 /// Nodes that do not answer have nothing to tell.
 const LOG_WITHIN: Duration = Duration::from_secs(10);
-/// Nodes are only asked what they have.
-const MOST_NODES: u32 = 5_000;
 /// Clusters serve one or both.
 const KUEUE_VERSIONS: [&str; 2] = ["v1beta1", "v1beta2"];
 
@@ -59,33 +53,25 @@ enum Seen<T> {
 struct Gathering<'a> {
     caller: &'a Caller,
     namespace: String,
-    job: TrainJob,
+    job: Workload,
+    printing: Printing<'a>,
     unseen: Vec<String>,
 }
 
-/// A log that is to be read.
-struct Wanted<'a> {
-    rank: Rank<'a>,
-    container: String,
-    previous: bool,
-    /// When a container ended that may have been started again meanwhile.
-    ended: Option<Timestamp>,
-}
-
-pub(super) async fn gather(caller: &Caller, job: TrainJob) -> Snapshot {
-    let namespace = job.namespace().unwrap_or_default();
-    Gathering { caller, namespace, job, unseen: Vec::new() }.snapshot().await
+/// Reads what there is to know of a workload.
+pub async fn gather(caller: &Caller, job: Workload, printing: Printing<'_>) -> Snapshot {
+    let namespace = job.metadata().namespace.clone().unwrap_or_default();
+    Gathering { caller, namespace, job, printing, unseen: Vec::new() }.snapshot().await
 }
 
 impl Gathering<'_> {
     async fn snapshot(mut self) -> Snapshot {
-        let name = self.job.name_any();
-        let selected = ListParams::default().labels(&steps::selector(&name));
+        let selected = ListParams::default().labels(&self.job.selector());
         let (pods, events, job_set, jobs) = futures::join!(
             self.list::<Pod>(&selected),
-            events::telling(self.caller, &self.job),
-            self.named(JOB_SETS, "v1alpha2", &name),
-            self.list::<Job>(&selected),
+            events::telling(self.caller, Some(&self.namespace), |it| self.job.concerns(it)),
+            self.job_set(),
+            self.jobs(&selected),
         );
         let events = match events {
             Ok(found) => {
@@ -114,7 +100,7 @@ impl Gathering<'_> {
             unseen: Vec::new(),
         };
         // A former job of that name may have left Pods behind.
-        snapshot.pods.retain(|it| steps::member(&self.job, it).is_some());
+        snapshot.pods.retain(|it| self.job.owns(it));
         self.deepen(&mut snapshot).await;
         snapshot.unseen = self.unseen;
         snapshot
@@ -163,16 +149,16 @@ impl Gathering<'_> {
         let mut failed: Vec<_> = ranks.iter().filter_map(|it| Some((*it, it.exit()?))).collect();
         failed.sort_by_key(|(rank, exit)| (exit.at.is_none(), exit.at, rank.member.index));
         let failed = failed.into_iter().take(LOGS);
-        let mut wanted: Vec<_> = failed.map(|(rank, exit)| Wanted::of_exit(rank, exit)).collect();
-        let place = steps::place(&self.job, "node-0");
+        let mut wanted: Vec<_> =
+            failed.map(|(rank, exit)| Wanted::of_exit(rank, exit, self.printing)).collect();
+        let first = self.job.first();
         let first = ranks
             .iter()
-            .find(|it| place.as_ref().is_some_and(|place| it.key() == (&place.group, place.index)));
+            .find(|it| first.as_ref().is_some_and(|(group, index)| it.key() == (group, *index)));
         if let Some(rank) = first.filter(|_| wanted.is_empty() && phase == Phase::Running)
-            && let Ok(container) = logs::container(rank.member, CONTAINER)
+            && let Ok(container) = logs::container(rank.member, self.printing.container)
         {
-            let container = container.name.clone();
-            wanted.push(Wanted { rank: *rank, container, previous: false, ended: None });
+            wanted.push(Wanted::of_running(*rank, container.name.clone(), self.printing));
         }
         let api = self.caller.api::<Pod>(Some(&self.namespace));
         let reads = wanted.iter().map(async |it| {
@@ -196,8 +182,8 @@ impl Gathering<'_> {
     }
 
     async fn ask_queue(&mut self, snapshot: &mut Snapshot) {
-        let queue = self.job.labels().get(QUEUE_LABEL).cloned().unwrap_or_default();
-        let uid = self.job.uid().unwrap_or_default();
+        let queue = self.job.label(QUEUE_LABEL).unwrap_or_default().to_owned();
+        let uid = self.job.metadata().uid.clone().unwrap_or_default();
         let own = ListParams::default().labels(&format!("kueue.x-k8s.io/job-uid={uid}"));
         for version in KUEUE_VERSIONS {
             let request = Request::new(self.path(WORKLOADS, version)).list(&own);
@@ -224,7 +210,8 @@ impl Gathering<'_> {
     }
 
     async fn runtime(&mut self) -> Presence {
-        let reference = &self.job.spec.runtime_ref;
+        let Workload::TrainJob(job) = &self.job else { return Presence::Unknown };
+        let reference = &job.spec.runtime_ref;
         let own = reference.kind.as_deref() == Some("TrainingRuntime");
         let path = match own {
             true => {
@@ -244,6 +231,21 @@ impl Gathering<'_> {
                 self.unseen.push(format!("runtimes: {why}"));
                 Presence::Unknown
             }
+        }
+    }
+
+    async fn job_set(&self) -> Seen<Value> {
+        match &self.job {
+            Workload::Job(_) => Seen::Missing,
+            Workload::TrainJob(_) => self.named(JOB_SETS, "v1alpha2", self.job.name()).await,
+        }
+    }
+
+    /// Those that make the Pods.
+    async fn jobs(&self, selected: &ListParams) -> Seen<Vec<Job>> {
+        match &self.job {
+            Workload::Job(job) => Seen::Found(vec![Job::clone(job)]),
+            Workload::TrainJob(_) => self.list(selected).await,
         }
     }
 
@@ -289,38 +291,6 @@ impl Gathering<'_> {
         self.unseen.push(format!("{what}: {why}"));
         Vec::new()
     }
-}
-
-impl<'a> Wanted<'a> {
-    fn of_exit(rank: Rank<'a>, exit: Exit) -> Self {
-        let policy = rank.pod.spec.as_ref().and_then(|it| it.restart_policy.as_deref());
-        let ended = exit.at.filter(|_| !exit.restarted && policy != Some("Never"));
-        Self { rank, container: exit.container, previous: exit.restarted, ended }
-    }
-
-    async fn read(&self, pods: &Api<Pod>) -> kubeflow_mcp_core::Result<PodLog> {
-        let pod = &self.rank.member.pod;
-        let log = |previous, text| PodLog {
-            pod: pod.clone(),
-            container: self.container.clone(),
-            previous,
-            text,
-        };
-        let text = logs::stamped(pods, pod, &self.container, self.previous).await?;
-        // Of a container that was started again since the Pod was read, it is the new one's.
-        if self.ended.is_some_and(|end| is_later(&text, end))
-            && let Ok(before) = logs::stamped(pods, pod, &self.container, true).await
-        {
-            return Ok(log(true, before));
-        }
-        Ok(log(self.previous, text))
-    }
-}
-
-/// Whether all lines were printed after that time, of which the API tells whole seconds.
-fn is_later(log: &str, end: Timestamp) -> bool {
-    let printed = log.lines().map(|it| Line::of(it).at);
-    !printed.into_iter().any(|at| at.is_none_or(|at| at.as_second() <= end.as_second()))
 }
 
 const FORBIDDEN: &str = "you may not read them";

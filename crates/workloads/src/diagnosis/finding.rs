@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// What keeps a job from succeeding. Codes stay as they are; new ones may come.
 #[derive(
@@ -165,15 +164,25 @@ pub struct Finding {
     pub next: Vec<Next>,
 }
 
-/// A step that may help.
+/// A step that may help, which each set of tools tells in its own way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A call of one of this server's tools about this job.
-    OfJob { tool: &'static str, arguments: Map<String, Value>, why: String },
-    /// A call of one that is not about a job.
-    Call { tool: &'static str, why: String },
+    /// Reading the log of a rank, of which there may be but one.
+    Log { step: Option<String>, previous: bool },
+    /// Looking at what happened to it.
+    Events,
+    /// Looking at what the cluster has and what of it is free.
+    Resources,
+    /// Looking at the runtimes that there are.
+    Runtimes,
+    /// Having it go on.
+    Resume,
+    /// Starting it again and following what it prints.
+    Follow,
+    /// Deleting it in the background.
+    Delete,
     /// What a person does.
-    Advice(String),
+    Advice(&'static str),
 }
 
 impl Code {
@@ -231,40 +240,5 @@ impl Finding {
     pub fn then(mut self, next: Next) -> Self {
         self.next.push(next);
         self
-    }
-}
-
-impl Next {
-    /// `arguments` is an object.
-    pub fn of_job(tool: &'static str, arguments: Value, why: impl Into<String>) -> Self {
-        let Value::Object(arguments) = arguments else {
-            return Self::Call { tool, why: why.into() };
-        };
-        Self::OfJob { tool, arguments, why: why.into() }
-    }
-
-    pub fn call(tool: &'static str, why: impl Into<String>) -> Self {
-        Self::Call { tool, why: why.into() }
-    }
-
-    pub fn advice(text: impl Into<String>) -> Self {
-        Self::Advice(text.into())
-    }
-
-    /// As it is told of the job `name`, in a namespace where one must be given.
-    pub fn shown(&self, name: &str, namespace: Option<&str>) -> String {
-        let (tool, mut arguments, why) = match self {
-            Self::Advice(text) => return text.clone(),
-            Self::Call { tool, why } => (tool, Map::new(), why),
-            Self::OfJob { tool, arguments, why } => {
-                let mut all = Map::from_iter([("name".to_owned(), name.into())]);
-                all.extend(arguments.clone());
-                (tool, all, why)
-            }
-        };
-        if let Some(namespace) = namespace {
-            arguments.insert("namespace".to_owned(), namespace.into());
-        }
-        format!("{tool} {}: {why}", Value::Object(arguments))
     }
 }

@@ -8,22 +8,15 @@ use k8s_openapi::api::{
 use kube::ResourceExt as _;
 use serde::Deserialize;
 use serde_json::Value;
-use workloads::{
-    logs::Line,
-    pods::Member,
-    train_job::{
-        TrainJob,
-        phase::Standing,
-        steps::{self, LABELS},
-    },
-};
 
-/// A job and what the cluster knows of it.
+use crate::{logs::Line, phase::Standing, pods::Member, workload::Workload};
+
+/// A workload and what the cluster knows of it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Snapshot {
     pub now: Timestamp,
-    pub job: TrainJob,
+    pub job: Workload,
     /// Its Pods, also those that a rank had before.
     #[serde(default)]
     pub pods: Vec<Pod>,
@@ -113,25 +106,18 @@ impl PodLog {
 
 impl Snapshot {
     pub fn standing(&self) -> Standing {
-        Standing::of(&self.job, &self.members(), &self.events, self.now)
+        self.job.standing(&self.members(), &self.events, self.now)
     }
 
     /// The newest Pod of each rank.
     pub fn members(&self) -> Vec<Member> {
-        steps::members(&self.job, &self.pods)
+        self.job.members(&self.pods)
     }
 
     /// Each of these with its Pod.
     pub fn ranks<'a>(&'a self, members: &'a [Member]) -> Vec<Rank<'a>> {
         let pod = |it: &Member| self.pods.iter().find(|pod| pod.name_any() == it.pod);
         members.iter().filter_map(|member| Some(Rank { pod: pod(member)?, member })).collect()
-    }
-
-    /// The rank of a Pod, also of one that is gone: its name tells.
-    pub fn rank_of(&self, pod: &str) -> Option<(String, u32)> {
-        let mut parts = pod.strip_prefix(&self.job.name_any())?.strip_prefix('-')?.rsplitn(4, '-');
-        let (_, index, _) = (parts.next()?, parts.next()?, parts.next()?);
-        Some((parts.next()?.to_owned(), index.parse().ok()?))
     }
 
     pub fn log_of(&self, pod: &str) -> Option<&PodLog> {
@@ -142,14 +128,12 @@ impl Snapshot {
     pub fn events_of<'a>(&'a self, reasons: &[&str]) -> Vec<&'a Event> {
         let meant = |it: &&Event| it.reason.as_deref().is_some_and(|it| reasons.contains(&it));
         let mut events: Vec<&Event> = self.events.iter().filter(meant).collect();
-        events.sort_by_key(|it| workloads::events::when(it));
+        events.sort_by_key(|it| crate::events::when(it));
         events
     }
 
     pub fn is_distributed(&self) -> bool {
-        let nodes = self.job.spec.trainer.as_ref().and_then(|it| it.num_nodes).unwrap_or_default();
-        let pods = self.pods.iter().filter(|it| it.labels().get(LABELS.group).is_some());
-        nodes > 1 || pods.count() > 1
+        self.job.nodes() > 1 || self.members().len() > 1
     }
 }
 

@@ -2,13 +2,16 @@
 
 use k8s_openapi::api::core::v1::Event;
 use kubeflow_mcp_core::Sign;
-use workloads::{events::when, pods::Trouble};
 
 use super::{Case, quoted, says, shown, storage::MISSING};
-use crate::diagnosis::{
-    finding::{Code, Finding},
-    log_patterns::recognise,
-    snapshot::Rank,
+use crate::{
+    diagnosis::{
+        finding::{Code, Finding},
+        log_patterns::recognise,
+        snapshot::Rank,
+    },
+    events::when,
+    pods::Trouble,
 };
 
 pub(super) const SIGNS: &[Sign] = &[SANDBOX];

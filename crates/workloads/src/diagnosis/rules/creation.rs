@@ -3,10 +3,14 @@
 use k8s_openapi::api::{batch::v1::Job, core::v1::Event};
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
-use workloads::{events::when, train_job::phase::Phase};
 
 use super::{Case, message, quoted, says, shown};
-use crate::diagnosis::finding::{Code, Finding};
+use crate::{
+    diagnosis::finding::{Code, Finding},
+    events::when,
+    job::condition,
+    phase::Phase,
+};
 
 pub(super) const SIGNS: &[Sign] = &[
     FAILED_CREATE,
@@ -45,11 +49,11 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if case.standing.phase == Phase::CreationFailed {
         let text = case.standing.message.clone().unwrap_or_default();
-        let at = case.snapshot.job.creation_timestamp().map(|it| it.0);
+        let at = case.snapshot.job.created();
         let reason = case.standing.reason.as_deref().unwrap_or_default();
         findings.push(refusal(&text, "its JobSet").since(at).shown_by(format!(
             "event {reason} of TrainJob/{}: {}",
-            case.snapshot.job.name_any(),
+            case.snapshot.job.name(),
             quoted(text.rsplit("denied the request: ").next().unwrap_or_default())
         )));
     }
@@ -73,9 +77,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 /// What is over, or was made after all, is not refused.
 fn lacks_pods(job: &Job) -> bool {
     let status = job.status.clone().unwrap_or_default();
-    let over = status.conditions.iter().flatten().any(|it| {
-        matches!(it.type_.as_str(), "Complete" | "Failed" | "Suspended") && it.status == "True"
-    });
+    let over = ["Complete", "Failed", "Suspended"].iter().any(|it| condition(job, it).is_some());
     let spec = job.spec.clone().unwrap_or_default();
     let wanted = spec.parallelism.unwrap_or(1);
     let there = status.active.unwrap_or(0) + status.succeeded.unwrap_or(0);

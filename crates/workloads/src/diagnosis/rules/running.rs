@@ -2,16 +2,19 @@
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use workloads::{
-    logs::Line,
-    train_job::{phase::Phase, runtime::is_device},
-};
 
 use super::{Case, quoted};
-use crate::diagnosis::{
-    finding::{Certainty, Code, Finding},
-    log_patterns::{NO_GPU, NOT_FINITE},
-    snapshot::{PodLog, Rank},
+use crate::{
+    diagnosis::{
+        finding::{Certainty, Code, Finding},
+        log_patterns::{NO_GPU, NOT_FINITE},
+        snapshot::{PodLog, Rank},
+    },
+    job::condition,
+    logs::Line,
+    phase::Phase,
+    pods::Member,
+    train_job::runtime::is_device,
 };
 
 /// A program that has printed before and is silent for longer than this, and for much longer than it
@@ -44,8 +47,7 @@ fn while_running(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn stalled(case: &Case<'_>, rank: Rank<'_>, log: &PodLog, lines: &[Line<'_>]) -> Option<Finding> {
-    let reported = case.snapshot.job.status.as_ref().and_then(|it| it.trainer_status.as_ref());
-    let reported = reported.and_then(|it| it.last_updated_time.as_ref()).map(|it| it.0);
+    let reported = case.snapshot.job.reported();
     let printed: Vec<Timestamp> = lines.iter().filter_map(|it| it.at).collect();
     let started = rank.member.state.started.as_ref().map(|it| it.0)?;
     let last = printed.last().copied().max(reported);
@@ -108,20 +110,21 @@ fn not_finite(log: &PodLog, lines: &[Line<'_>]) -> Option<Finding> {
 }
 
 fn over(case: &Case<'_>) -> Vec<Finding> {
-    let Some(end) = case.snapshot.job.condition("Failed") else { return Vec::new() };
-    let ended = end.last_transition_time.0;
-    let again = case.members.iter().find(|it| {
-        it.created.as_ref().is_some_and(|at| at.0 > ended) && it.state.phase != "Failed"
-    });
-    if let Some(pod) = again {
+    let job = &case.snapshot.job;
+    let Some(end) = job.end().filter(|it| it.failed) else { return Vec::new() };
+    let later = |it: &&Member| {
+        let born = it.created.as_ref().map(|it| it.0);
+        end.at.zip(born).is_some_and(|(end, born)| born > end) && it.state.phase != "Failed"
+    };
+    if let Some((pod, ended)) = case.members.iter().find(later).zip(end.at) {
         let what = "it has failed, and was started again although it is over";
-        let shown = format!("TrainJob Failed=True since {ended}, and Pod/{} is newer", pod.pod);
-        return vec![Finding::certain(Code::StartedAgain, what).since(Some(ended)).shown_by(shown)];
+        let shown =
+            format!("{} Failed=True since {ended}, and Pod/{} is newer", job.kind(), pod.pod);
+        return vec![Finding::certain(Code::StartedAgain, what).since(end.at).shown_by(shown)];
     }
     let unread = case.snapshot.ranks(&case.members).iter().all(|it| it.exit().is_none());
     let failed = case.snapshot.jobs.iter().find_map(|job| {
-        let conditions = job.status.as_ref()?.conditions.as_ref()?;
-        let failed = conditions.iter().find(|it| it.type_ == "Failed" && it.status == "True")?;
+        let failed = condition(job, "Failed")?;
         let (reason, message) = (failed.reason.as_deref()?, failed.message.as_deref()?);
         Some(format!("Job/{} Failed {reason}: {}", job.name_any(), quoted(message)))
     });
@@ -130,7 +133,7 @@ fn over(case: &Case<'_>) -> Vec<Finding> {
     }
     let what =
         "it failed as often as it may; its Pods were removed then, and what they printed with them";
-    let told = format!("TrainJob Failed {}: {}", end.reason, quoted(&end.message));
-    let finding = Finding::certain(Code::RetriesExhausted, what).since(Some(ended));
+    let told = format!("{} Failed {}: {}", job.kind(), end.reason, quoted(&end.message));
+    let finding = Finding::certain(Code::RetriesExhausted, what).since(end.at);
     vec![finding.shown_by(failed.unwrap_or(told))]
 }

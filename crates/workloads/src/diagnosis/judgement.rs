@@ -1,12 +1,11 @@
 //! From findings to causes: each once, the first first, without those that only follow from another.
 
-use workloads::train_job::phase::Phase;
-
 use super::{
     finding::{Certainty, Finding},
     rules::{Case, RULES},
     snapshot::Snapshot,
 };
+use crate::phase::Phase;
 
 /// What keeps the job from succeeding, the first cause first; nothing where nothing is wrong.
 pub fn judge(snapshot: &Snapshot) -> Vec<Finding> {

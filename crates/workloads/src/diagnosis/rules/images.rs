@@ -2,12 +2,15 @@
 
 use k8s_openapi::api::core::v1::Event;
 use kubeflow_mcp_core::Sign;
-use workloads::{events::when, pods::Trouble};
 
 use super::{Case, message, quoted, says};
-use crate::diagnosis::{
-    finding::{Code, Finding},
-    snapshot::Rank,
+use crate::{
+    diagnosis::{
+        finding::{Code, Finding},
+        snapshot::Rank,
+    },
+    events::when,
+    pods::Trouble,
 };
 
 pub(super) const SIGNS: &[Sign] = &[

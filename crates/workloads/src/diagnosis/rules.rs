@@ -12,9 +12,9 @@ mod storage;
 
 use k8s_openapi::api::core::v1::Event;
 use kubeflow_mcp_core::{Sign, without_variables};
-use workloads::{pods::Member, train_job::phase::Standing};
 
 use super::{finding::Finding, snapshot::Snapshot};
+use crate::{phase::Standing, pods::Member};
 
 /// What is looked at, and what is concluded of it before any rule.
 pub(super) struct Case<'a> {

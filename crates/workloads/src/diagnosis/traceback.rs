@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
-use workloads::logs::Line;
+
+use crate::logs::Line;
 
 /// An exception that nothing caught.
 #[derive(Clone, Debug, PartialEq, Eq)]
