@@ -1,6 +1,5 @@
 //! What Kubernetes has reported of an experiment and of everything made for it.
 
-use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Event;
 use kube::{ResourceExt as _, api::ListParams};
 use kubeflow_mcp_core::{Caller, Effect, Need, Persona, Result, Tool, ToolDef};
@@ -89,7 +88,7 @@ async fn of(caller: &Caller, experiment: &Experiment) -> Result<Found> {
 }
 
 /// Whether an event is about the experiment or a part of it, and not about a former one of that name.
-fn concerns(experiment: &Experiment, event: &Event) -> bool {
+pub(crate) fn concerns(experiment: &Experiment, event: &Event) -> bool {
     let object = &event.involved_object;
     let (Some(kind), Some(name)) = (&object.kind, &object.name) else { return false };
     let of = experiment.name_any();
@@ -102,10 +101,7 @@ fn concerns(experiment: &Experiment, event: &Event) -> bool {
         "Workload" => name.split_once('-').is_some_and(|(_, it)| of_trial(&of, it).is_some()),
         _ => of_trial(&of, name).is_some() || is_of_the_algorithm(experiment, name),
     };
-    // Creation times are whole seconds, and clocks of a cluster are not exactly one.
-    let slack = SignedDuration::from_secs(1);
-    let born = experiment.creation_timestamp().and_then(|it| it.0.checked_sub(slack).ok());
-    own && born.is_none_or(|born| events::when(event).is_none_or(|at| at >= born))
+    own && events::is_since(event, experiment.creation_timestamp())
 }
 
 /// What Katib draws the end of a trial's name from.

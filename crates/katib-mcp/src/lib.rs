@@ -2,6 +2,7 @@
 
 pub mod algorithms;
 pub mod api;
+pub mod diagnosis;
 pub mod events;
 pub mod experiments;
 #[cfg(feature = "local")]
@@ -17,13 +18,25 @@ mod testing;
 pub mod trials;
 pub mod waiting;
 
-use kubeflow_mcp_core::ToolSet;
+use kubeflow_mcp_core::{Sign, ToolSet};
+
+/// What the tools conclude something from.
+pub fn signs() -> Vec<Sign> {
+    diagnosis::signs()
+}
 
 pub const TOOL_SET: ToolSet = ToolSet {
     name: "katib",
     about: "Plan, start, follow and explain the search for good hyper-parameters",
     guide: include_str!("guide.md"),
-    tools: &[experiments::TOOLS, trials::TOOLS, logs::TOOLS, events::TOOLS, waiting::TOOLS],
+    tools: &[
+        experiments::TOOLS,
+        trials::TOOLS,
+        logs::TOOLS,
+        events::TOOLS,
+        diagnosis::TOOLS,
+        waiting::TOOLS,
+    ],
     #[cfg(feature = "local")]
     local: Some(local::LOCAL),
     #[cfg(not(feature = "local"))]

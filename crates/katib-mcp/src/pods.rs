@@ -8,7 +8,7 @@ use workloads::pods::{Labels, Member};
 use crate::api::{TRIAL_LABEL, Trial, kind};
 
 /// What Katib's webhook adds to a trial's Pod where metrics are read from text.
-pub const COLLECTOR: Sign = Sign::documented(
+pub(crate) const COLLECTOR: Sign = Sign::documented(
     "metrics-logger-and-collector",
     "kubeflow/katib pkg/webhook/v1beta1/pod/inject_webhook.go",
 );
@@ -41,11 +41,15 @@ fn workload_label(trial: &Trial) -> Option<&'static str> {
 }
 
 /// The newest Pod of those whose metrics count.
-pub(crate) fn primary<'a>(trial: &Trial, pods: &'a [Pod]) -> Option<&'a Pod> {
+pub(crate) fn primary<'a>(
+    trial: &Trial,
+    pods: impl IntoIterator<Item = &'a Pod>,
+) -> Option<&'a Pod> {
     let marks = &trial.spec.primary_pod_labels;
     let counts =
         |pod: &&Pod| marks.iter().all(|(name, value)| pod.labels().get(name) == Some(value));
-    pods.iter().filter(counts).max_by_key(|it| (it.creation_timestamp(), it.name_any()))
+    let age = |it: &&Pod| (it.creation_timestamp(), it.name_any());
+    pods.into_iter().filter(counts).max_by_key(age)
 }
 
 pub(crate) fn member(pod: &Pod) -> Member {

@@ -3,7 +3,10 @@
 use std::fmt::Debug;
 
 use futures::FutureExt as _;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod},
+};
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams, PostParams},
@@ -188,6 +191,30 @@ impl ByHand {
             // Bound already, so that no scheduler looks at it.
             "spec": {"nodeName": "by-hand", "containers": containers}, "status": status});
         self.create::<Pod>(object).await;
+    }
+
+    /// The Job of a trial that has failed, and its Pod.
+    pub(crate) async fn failed_job(&self, trial: &str) {
+        let container = json!({"name": "main", "image": "localhost/host-python"});
+        let template = json!({"spec": {"restartPolicy": "Never", "containers": [container]}});
+        let job: Job = self
+            .create(json!({"metadata": {"name": trial}, "spec": {"backoffLimit": 0, "template": template},
+                "status": {"failed": 1, "startTime": "2026-08-21T10:00:00Z"}}))
+            .await;
+        let state = json!({"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": "2026-08-21T10:00:01Z"}});
+        let status = |name| {
+            json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": state})
+        };
+        let statuses = [status("main"), status("metrics-logger-and-collector")];
+        self.pod(trial, json!({"phase": "Failed", "containerStatuses": statuses})).await;
+        let owner = json!([{"apiVersion": "batch/v1", "kind": "Job", "name": trial, "uid": job.metadata.uid, "controller": true}]);
+        let owned = Patch::Merge(json!({"metadata": {"ownerReferences": owner,
+            "labels": {"job-name": trial}}}));
+        let pods = self.api::<Pod>();
+        pods.patch(&format!("{trial}-abcde"), &PatchParams::default(), &owned)
+            .await
+            .expect("patched");
     }
 
     pub(crate) async fn event(

@@ -115,7 +115,7 @@ const ROUTINE: [&str; 9] = [
 ];
 
 /// Whether it happened to what was born then, and not to a former object of that name.
-pub(crate) fn is_since(event: &Event, born: Option<Time>) -> bool {
+pub fn is_since(event: &Event, born: Option<Time>) -> bool {
     // Creation times are whole seconds, and clocks of a cluster are not exactly one.
     let slack = SignedDuration::from_secs(1);
     let born = born.and_then(|it| it.0.checked_sub(slack).ok());

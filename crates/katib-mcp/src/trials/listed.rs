@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use crate::{
     api::{EXPERIMENT_LABEL, Experiment, GROUP, TRIALS, Trial, VERSION},
     objective::Ranked,
-    states::TrialState,
 };
 
 /// The most that one request asks for.
@@ -71,15 +70,6 @@ impl Trials {
             }
         }
         Ok(trials)
-    }
-
-    pub(crate) fn named(&self, name: &str) -> Option<&Trial> {
-        self.all.iter().find(|it| it.name_any() == name)
-    }
-
-    /// How many are in this state.
-    pub(crate) fn count(&self, state: TrialState) -> usize {
-        self.all.iter().filter(|it| TrialState::of(it) == state).count()
     }
 
     /// Those that have a number, the best first.
