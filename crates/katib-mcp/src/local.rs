@@ -11,6 +11,9 @@ mod suggestion_controller;
 mod template;
 mod trial_controller;
 
+#[cfg(test)]
+mod tests;
+
 use futures::{FutureExt as _, future::BoxFuture};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{

@@ -3,15 +3,19 @@
 use std::{fmt::Debug, time::Duration};
 
 use expect_test::{Expect, expect};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Event};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod},
+};
 use katib_mcp::{
     TOOL_SET,
     api::{Condition, Experiment, Trial},
-    metrics::{ANNOTATION, Point},
+    metrics::{ANNOTATION, Point, without_prefix},
+    states::TrialState,
 };
 use kube::{
     Api, Resource, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, LogParams, Patch, PatchParams, PostParams},
     core::NamespaceResourceScope,
     runtime::wait::await_condition,
 };
@@ -63,6 +67,38 @@ impl Katib {
             "metadata": {"name": "search"}, "spec": spec});
         let experiment: Experiment = serde_json::from_value(experiment).unwrap();
         self.api().create(&PostParams::default(), &experiment).await.unwrap();
+    }
+
+    /// Creates a trial `one` of no experiment, which runs this line of a shell.
+    async fn trial(&self, line: &str, changes: Value) {
+        let container = json!({"name": "main", "image": "localhost/host-python",
+            "command": ["sh", "-c"], "args": [format!("( {line} )")]});
+        let pod = json!({"restartPolicy": "Never", "containers": [container]});
+        let mut spec = json!({
+            "objective": {"type": "minimize", "objectiveMetricName": "loss"},
+            "metricsCollector": {"collector": {"kind": "StdOut"}},
+            "primaryContainerName": "main",
+            "retainRun": true,
+            "successCondition": r#"status.conditions.#(type=="Complete")#|#(status=="True")#"#,
+            "failureCondition": r#"status.conditions.#(type=="Failed")#|#(status=="True")#"#,
+            "runSpec": {"apiVersion": "batch/v1", "kind": "Job",
+                "metadata": {"name": "one", "namespace": "default"},
+                "spec": {"backoffLimit": 0, "template": {"spec": pod}}},
+        });
+        json_patch::merge(&mut spec, &changes);
+        let trial = json!({"apiVersion": "kubeflow.org/v1beta1", "kind": "Trial",
+            "metadata": {"name": "one"}, "spec": spec});
+        let trial: Trial = serde_json::from_value(trial).unwrap();
+        self.api().create(&PostParams::default(), &trial).await.unwrap();
+    }
+
+    /// What the collector of the one Pod has said, without its prefix.
+    async fn log(&self) -> String {
+        let pods: Api<Pod> = self.api();
+        let pod = pods.list(&ListParams::default()).await.unwrap().items.remove(0).name_any();
+        let container = Some("metrics-logger-and-collector".to_owned());
+        let log = pods.logs(&pod, &LogParams { container, ..LogParams::default() }).await.unwrap();
+        log.lines().map(without_prefix).collect::<Vec<_>>().join("\n")
     }
 
     async fn eventually<K>(&self, name: &str, is: impl Fn(&K) -> bool) -> K
@@ -189,8 +225,9 @@ async fn too_many_failures_end_an_experiment() {
         Normal JobCreated: Job it has been created
         Normal JobRunning: Job it is running
         Normal JobFailed: Job it has failed. Job has reached the specified backoff limit BackoffLimitExceeded"#]]).await;
-    let gone = await_condition(katib.api::<Job>(), "x", |_: Option<&Job>| true);
-    gone.await.unwrap();
+    let name = trials[0].name_any();
+    let gone = await_condition(katib.api(), &name, |it: Option<&Job>| it.is_none());
+    tokio::time::timeout(RUN, gone).await.expect("not retained").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,4 +258,49 @@ async fn what_prints_no_metric_counts_as_failed_and_a_raised_budget_goes_on() {
         Restarting=True ExperimentRestarting: Experiment is restarted
         Running=False ExperimentRunning: Experiment is running
         Succeeded=True ExperimentMaxTrialsReached: Experiment has succeeded because max trial count has reached"#]].assert_eq(&told(&status.conditions));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_stops_a_training_early() {
+    let katib = Katib::new().await;
+    let training = "import time\nfor step in range(600):\n    print(f\"loss=0.{90 - step}\", flush=True)\n    time.sleep(0.1)";
+    let rules = json!([{"name": "loss", "value": "0.5", "comparison": "greater", "startStep": 3}]);
+    katib
+        .trial(&format!("exec python3 -c '{training}'"), json!({"earlyStoppingRules": rules}))
+        .await;
+    let ended = |it: &Trial| TrialState::of(it) == TrialState::EarlyStopped;
+    let trial = katib.eventually("one", ended).await;
+    let status = trial.status.as_ref().unwrap();
+    expect![[r#"
+        Created=True TrialCreated: Trial is created
+        Running=True TrialRunning: Trial is running
+        EarlyStopped=True TrialEarlyStopped: Trial is early stopped"#]]
+    .assert_eq(&told(&status.conditions));
+    assert!(status.completion_time.is_none(), "as Katib leaves it");
+    let metric = &status.observation.as_ref().unwrap().metrics[0];
+    assert_eq!((metric.max.as_str(), metric.min.as_str() < "0.89"), ("0.90", true), "{metric:?}");
+    expect![[r#"
+        Trial Name: one
+        Training container is early stopped
+        Metrics reported. :"#]]
+    .assert_eq(
+        &katib.log().await.lines().filter(|it| !it.contains("loss")).collect::<Vec<_>>().join("\n"),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_read_from_a_file_of_json() {
+    let katib = Katib::new().await;
+    let file = json!({"collector": {"kind": "File"},
+        "source": {"fileSystemPath": {"kind": "File", "path": "/out/metrics.json", "format": "JSON"}}});
+    let line = r#"echo "{\"loss\": \"0.4\", \"timestamp\": 3}" > /out/metrics.json; echo said"#;
+    katib.trial(line, json!({"metricsCollector": file})).await;
+    let ended = |it: &Trial| TrialState::of(it) == TrialState::Succeeded;
+    let trial = katib.eventually("one", ended).await;
+    let metric = &trial.status.as_ref().unwrap().observation.as_ref().unwrap().metrics[0];
+    assert_eq!(metric.latest, "0.4");
+    assert_eq!(
+        trial.annotations()[ANNOTATION],
+        r#"[{"name":"loss","value":"0.4","at":"1970-01-01T00:00:03Z"}]"#
+    );
 }

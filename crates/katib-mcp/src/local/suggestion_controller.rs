@@ -116,7 +116,7 @@ async fn ask(
     };
     conditions::set(&mut status.conditions, "DeploymentReady", ready.0, ready.1, ready.2);
     if let Err(SuggestError::Invalid(why)) = &answer {
-        let why = format!("Validation failed: {why}");
+        let why = format!("Validation failed: ValidateAlgorithmSettings Error: {why}");
         conditions::set_over(&mut status.conditions, "Failed", "SuggestionFailed", &why);
         return Ok(Action::await_change());
     }

@@ -7,14 +7,20 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
+use k8s_openapi::{
+    api::batch::v1::Job,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::Time,
+};
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch},
     core::PartialObjectMeta,
     runtime::{
         Controller,
+        conditions::is_crd_established,
         controller::{Action, Config},
+        wait::{Condition as _, await_condition},
         watcher,
     },
 };
@@ -32,25 +38,48 @@ use crate::{
     metrics::{self, ANNOTATION},
 };
 
+const TRAIN_JOBS: &str = "trainjobs.trainer.kubeflow.org";
 pub(super) const FINALIZER: &str = "clean-metrics-in-db";
 /// When to look again for metrics that nobody has collected.
 const COLLECTED: Duration = Duration::from_secs(1);
 const ENDS: [&str; 5] = ["Succeeded", "Failed", "Killed", "EarlyStopped", "MetricsUnavailable"];
 
+/// Runs with or without a watch on TrainJobs, whether they are there or not: a watch that fails would
+/// hold up all others.
 pub(super) async fn run(client: Client) {
-    let control = Control::new(client.clone(), "trial-controller");
-    let kind = GroupVersionKind::gvk("trainer.kubeflow.org", "v1alpha1", "TrainJob");
-    let train_jobs = ApiResource::from_gvk(&kind);
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let are_served = is_crd_established();
+    let mut served = definitions.get_opt(TRAIN_JOBS).await.ok().flatten();
+    loop {
+        let now = are_served.matches_object(served.as_ref());
+        let changed = |it: Option<&CustomResourceDefinition>| are_served.matches_object(it) != now;
+        let changed = await_condition(definitions.clone(), TRAIN_JOBS, changed);
+        tokio::select! {
+            () = control(client.clone(), now) => return,
+            changed = changed => match changed {
+                Ok(definition) => served = definition,
+                Err(error) => {
+                    tracing::warn!(%error, "it is not known whether there are TrainJobs");
+                    tokio::time::sleep(COLLECTED).await;
+                }
+            },
+        }
+    }
+}
+
+async fn control(client: Client, with_train_jobs: bool) {
     let all = watcher::Config::default();
-    Controller::new(Api::<Trial>::all(client.clone()), all.clone())
-        .owns(Api::<PartialObjectMeta<Job>>::all(client.clone()), all.clone())
-        .owns_with(
-            Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &train_jobs),
-            train_jobs.clone(),
-            all,
-        )
+    let mut controller = Controller::new(Api::<Trial>::all(client.clone()), all.clone())
+        .owns(Api::<PartialObjectMeta<Job>>::all(client.clone()), all.clone());
+    if with_train_jobs {
+        let kind = GroupVersionKind::gvk("trainer.kubeflow.org", "v1alpha1", "TrainJob");
+        let kind = ApiResource::from_gvk(&kind);
+        let jobs = Api::<PartialObjectMeta<DynamicObject>>::all_with(client.clone(), &kind);
+        controller = controller.owns_with(jobs, kind, all);
+    }
+    controller
         .with_config(Config::default().concurrency(AT_ONCE))
-        .run(reconcile, Control::retry, control)
+        .run(reconcile, Control::retry, Control::new(client, "trial-controller"))
         .for_each(|outcome| async move {
             if let Err(error) = outcome {
                 tracing::debug!(%error, "a Trial was not reconciled");
