@@ -11,7 +11,10 @@ use kubeflow_mcp_core::{Error, Result};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-pub use crate::code::arguments::{as_received, unexpanded};
+pub use crate::code::{
+    arguments::{FUNC_ARGS, as_received, unexpanded},
+    syntax::mentions,
+};
 use crate::code::{
     arguments::{as_command_line, as_variable},
     packages::{check_index_urls, check_packages},
@@ -142,7 +145,7 @@ pub fn exchanged(mut env: Vec<EnvVar>, source: &str) -> Result<Vec<EnvVar>> {
 
 /// The variables with other values of some hyper-parameters, where they hold any.
 pub fn told(mut env: Vec<EnvVar>, arguments: &Map<String, Value>) -> Vec<EnvVar> {
-    for variable in env.iter_mut().filter(|it| it.name == arguments::VARIABLE) {
+    for variable in env.iter_mut().filter(|it| it.name == FUNC_ARGS) {
         let held = variable.value.as_deref().and_then(|it| serde_json::from_str(it).ok());
         let mut held: Map<String, Value> = held.unwrap_or_default();
         held.extend(arguments.clone());

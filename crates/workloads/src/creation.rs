@@ -25,31 +25,12 @@ pub struct Creation {
 /// Whoever repeats a call, because its answer was lost, gets the object that it made.
 pub async fn create(caller: &Caller, path: &str, mut object: Value) -> Result<Creation> {
     object["metadata"]["annotations"][REQUEST_DIGEST] = json!(caller.digest());
-    let body = serde_json::to_vec(&object).map_err(Error::Output)?;
-    let request = Request::new(path).create(&PostParams::default(), body);
-    let mut request = request.map_err(kube::Error::BuildRequest)?.map(Body::from);
-    *request.uri_mut() = format!("{path}?fieldValidation=Strict")
-        .parse()
-        .expect("the path has made a request already");
-    let response = caller.client().send(request).await?;
-    let warnings = response.headers().get_all("warning").iter();
-    let warnings = warnings.filter_map(|it| warning(it.to_str().ok()?)).collect();
-    let status = response.status();
-    let body = response.into_body().collect_bytes().await?;
-    if status.is_success() {
-        let object = serde_json::from_slice(&body).map_err(kube::Error::SerdeError)?;
-        return Ok(Creation { object, created: true, warnings });
-    }
-    let mut failure: Status = serde_json::from_slice(&body).unwrap_or_else(|_| {
-        Status::failure(String::from_utf8_lossy(&body).trim(), "Unknown").with_code(status.as_u16())
-    });
-    // A policy's own words may repeat what was sent.
-    withhold(&object, &mut failure.message);
-    let causes = failure.details.iter_mut().flat_map(|it| &mut it.causes);
-    causes.for_each(|it| withhold(&object, &mut it.message));
-    if failure.reason != "AlreadyExists" {
-        return Err(kube::Error::Api(Box::new(failure)).into());
-    }
+    let (answer, warnings) = send(caller, path, STRICT, &object).await?;
+    let failure = match answer {
+        Ok(object) => return Ok(Creation { object, created: true, warnings }),
+        Err(failure) if failure.reason == "AlreadyExists" => failure,
+        Err(failure) => return Err(Error::Kubernetes(failure)),
+    };
     let existing = existing(caller, path, object["metadata"]["name"].as_str().unwrap_or_default());
     match existing.await? {
         Some(object) => Ok(Creation { object, created: false, warnings }),
@@ -58,6 +39,47 @@ pub async fn create(caller: &Caller, path: &str, mut object: Value) -> Result<Cr
             "another request made it; choose another name, or delete it first",
         )),
     }
+}
+
+/// Asks what would become of `object`, which is not stored, not even in a confirmed call. The answer
+/// has what the API server warns of.
+pub async fn rehearse(caller: &Caller, path: &str, object: &Value) -> Result<Vec<String>> {
+    let (answer, warnings) = send(caller, path, REHEARSED, object).await?;
+    answer.map(|_| warnings).map_err(Error::Kubernetes)
+}
+
+const STRICT: &str = "fieldValidation=Strict";
+const REHEARSED: &str = "fieldValidation=Strict&dryRun=All";
+
+/// What the API server stored, or why it did not; and what it warned of.
+async fn send(
+    caller: &Caller,
+    path: &str,
+    query: &str,
+    object: &Value,
+) -> Result<(Result<Value, Box<Status>>, Vec<String>)> {
+    let body = serde_json::to_vec(object).map_err(Error::Output)?;
+    let request = Request::new(path).create(&PostParams::default(), body);
+    let mut request = request.map_err(kube::Error::BuildRequest)?.map(Body::from);
+    *request.uri_mut() =
+        format!("{path}?{query}").parse().expect("the path has made a request already");
+    let response = caller.client().send(request).await?;
+    let warnings = response.headers().get_all("warning").iter();
+    let warnings = warnings.filter_map(|it| warning(it.to_str().ok()?)).collect();
+    let status = response.status();
+    let body = response.into_body().collect_bytes().await?;
+    if status.is_success() {
+        let object = serde_json::from_slice(&body).map_err(kube::Error::SerdeError)?;
+        return Ok((Ok(object), warnings));
+    }
+    let mut failure: Status = serde_json::from_slice(&body).unwrap_or_else(|_| {
+        Status::failure(String::from_utf8_lossy(&body).trim(), "Unknown").with_code(status.as_u16())
+    });
+    // A policy's own words may repeat what was sent.
+    withhold(object, &mut failure.message);
+    let causes = failure.details.iter_mut().flat_map(|it| &mut it.causes);
+    causes.for_each(|it| withhold(object, &mut it.message));
+    Ok((Err(Box::new(failure)), warnings))
 }
 
 /// What admission has changed or added, as `path = value`; that it stamps patches says nothing.

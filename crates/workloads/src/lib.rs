@@ -5,6 +5,7 @@ pub mod creation;
 pub mod diagnosis;
 pub mod environment;
 pub mod events;
+pub mod image;
 pub mod job;
 pub mod logs;
 pub mod metrics;

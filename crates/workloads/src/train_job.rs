@@ -17,10 +17,12 @@ use k8s_openapi::{
     api::core::v1::EnvVar,
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
-use kube::CustomResource;
+use kube::{CustomResource, ResourceExt as _};
 use kubeflow_mcp_core::{Caller, Error, Resource, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::creation::REQUEST_DIGEST;
 
 pub const GROUP: &str = "trainer.kubeflow.org";
 pub const TRAIN_JOBS: Resource = Resource::namespaced(GROUP, "trainjobs");
@@ -171,6 +173,31 @@ impl TrainJob {
         })
     }
 
+    /// The job as somebody would send it who wants the same, without a name.
+    pub fn template(&self) -> Value {
+        let mut annotations = self.annotations().clone();
+        for others in [REQUEST_DIGEST, "kubectl.kubernetes.io/last-applied-configuration"] {
+            annotations.remove(others);
+        }
+        let mut spec = json!(self.spec);
+        if let Some(fields) = spec.as_object_mut() {
+            // What the cluster and Kueue have written themselves, they write again.
+            for theirs in ["suspend", "managedBy"] {
+                fields.remove(theirs);
+            }
+            let patches = fields.remove("runtimePatches").map(own_patches);
+            if let Some(patches) = patches.filter(|it| !it.is_empty()) {
+                fields.insert("runtimePatches".to_owned(), patches.into());
+            }
+        }
+        json!({
+            "apiVersion": format!("{GROUP}/v1alpha1"),
+            "kind": "TrainJob",
+            "metadata": {"labels": self.labels(), "annotations": annotations},
+            "spec": spec,
+        })
+    }
+
     /// The condition that says that it is over.
     pub fn end(&self) -> Option<&Condition> {
         self.condition("Complete").or_else(|| self.condition("Failed"))
@@ -181,4 +208,16 @@ impl TrainJob {
         let conditions = &self.status.as_ref()?.conditions;
         conditions.iter().find(|it| it.type_ == name && it.status == "True")
     }
+}
+
+/// The patches that somebody has asked for, as they were sent.
+fn own_patches(patches: Value) -> Vec<Value> {
+    let Value::Array(patches) = patches else { return Vec::new() };
+    let of_kueue =
+        |it: &Value| it["manager"].as_str().is_some_and(|it| it.starts_with("kueue.x-k8s.io/"));
+    let mut own: Vec<Value> = patches.into_iter().filter(|it| !of_kueue(it)).collect();
+    for patch in own.iter_mut().filter_map(Value::as_object_mut) {
+        patch.remove("time");
+    }
+    own
 }

@@ -3,9 +3,11 @@
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::{Error, Refusal, Rehearsal, Sign};
+use local_kube::HOST_PYTHON;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use workloads::image::is_pinned;
 
 use super::{
     cluster::{Cluster, Look},
@@ -155,8 +157,12 @@ pub(super) fn pods(cluster: &Cluster) -> Check {
 }
 
 pub(super) fn image(shape: &Shape) -> Check {
-    let floating: Vec<&str> =
-        shape.images.iter().map(String::as_str).filter(|it| !is_pinned(it)).collect();
+    let floating: Vec<&str> = shape
+        .images
+        .iter()
+        .map(String::as_str)
+        .filter(|it| *it != HOST_PYTHON && !is_pinned(it))
+        .collect();
     if shape.images.is_empty() {
         let fix = "give image, or have the runtime name one";
         return Check::fail("image", "the runtime names no image", fix);
@@ -175,13 +181,6 @@ pub(super) fn image(shape: &Shape) -> Check {
             "name a version, since `latest` may differ between nodes",
         ),
     }
-}
-
-/// Whether a tag or digest says which version is meant. A registry's port is no tag, and what a node
-/// brings itself has no versions.
-fn is_pinned(image: &str) -> bool {
-    let name = image.rsplit('/').next().unwrap_or(image);
-    image == local_kube::HOST_PYTHON || name.contains([':', '@'])
 }
 
 pub(super) fn secrets(shape: &Shape, cluster: &Cluster) -> Option<Check> {
@@ -297,13 +296,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn versions_of_images_are_tags_and_digests() {
-        assert!(is_pinned("pytorch/pytorch:2.9") && is_pinned("a@sha256:00"));
-        assert!(is_pinned(local_kube::HOST_PYTHON));
-        assert!(!is_pinned("registry:5000/torch") && !is_pinned("torch"));
-    }
 
     #[test]
     fn volumes_that_are_made_need_a_class() {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use workloads::{
-    environment,
+    environment, image,
     output::Output,
     train_job::{
         choice::{self, Chosen, Takes},
@@ -84,7 +84,7 @@ impl Tool for RunContainerTraining {
 
 impl RunContainerTraining {
     pub(super) fn plan(&self, name: &str, chosen: Chosen) -> Result<Plan> {
-        check_image("image", &self.image)?;
+        image::check("image", &self.image)?;
         for (argument, words) in [("command", &self.command), ("args", &self.args)] {
             if words.iter().any(|it| environment::holds_token(it)) {
                 let problem = "holds what looks like a token, which everyone who may read the job would see: give it in env from a Secret";
@@ -107,73 +107,5 @@ impl RunContainerTraining {
             resources: Some(&self.resources_per_node),
         };
         Plan::of(name.into(), chosen, &size, options, program)?.land(output.as_ref(), None)
-    }
-}
-
-/// A reference that no node could resolve fails there much later, and in fewer words.
-pub(super) fn check_image(argument: &str, image: &str) -> Result<()> {
-    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
-    let (path, tag) = match name.rsplit_once(':') {
-        // What stands before a slash is a port.
-        Some((path, tag)) if !tag.contains('/') => (path, tag),
-        _ => (name, ""),
-    };
-    let (registry, repository) = match path.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
-        _ => ("", path),
-    };
-    let plain = |text: &str, others: &str| {
-        text.chars().all(|it| it.is_ascii_alphanumeric() || others.contains(it))
-    };
-    let part = |part: &str| {
-        part.starts_with(|it: char| it.is_ascii_alphanumeric())
-            && part.ends_with(|it: char| it.is_ascii_alphanumeric())
-            && plain(part, "._-")
-            && !part.contains(|it: char| it.is_ascii_uppercase())
-    };
-    let problem = if !repository.split('/').all(part) {
-        "must have a name of small letters, digits, '.', '_' and '-', as in registry.example.org/team/image:tag"
-    } else if !plain(registry, ".:-[]")
-        || !plain(tag, "._-")
-        || (name.ends_with(':') && tag.is_empty())
-    {
-        "must be REGISTRY/NAME:TAG"
-    } else if image.contains('@') && !(digest.starts_with("sha256:") && digest.len() == 71) {
-        "must have a digest of the form sha256: and 64 digits"
-    } else {
-        return Ok(());
-    };
-    Err(Error::value(argument, image, problem))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::check_image;
-
-    #[test]
-    fn images_are_references() {
-        let digest = format!("ghcr.io/acme/train@sha256:{}", "a".repeat(64));
-        for image in [
-            "python",
-            "python:3.13",
-            "localhost/host-python",
-            "localhost:5000/a/b",
-            "ghcr.io/acme/train:1.4.0",
-            digest.as_str(),
-        ] {
-            check_image("image", image).expect(image);
-        }
-        for wrong in [
-            "Python",
-            "a b",
-            "https://ghcr.io/a",
-            "a:",
-            "a@sha256:12",
-            "a//b",
-            "-a",
-            "ghcr.io/a:b c",
-        ] {
-            check_image("image", wrong).expect_err(wrong);
-        }
     }
 }

@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use workloads::{
-    creation::{self, REQUEST_DIGEST},
+    creation,
     output::OUTPUT,
     phase::Standing,
     train_job::{
-        GROUP, TRAIN_JOBS, TrainJob, names,
+        TRAIN_JOBS, TrainJob, names,
         runtime::{CLUSTER_RUNTIMES, RUNTIMES, Runtime},
     },
 };
@@ -114,14 +114,13 @@ impl Tool for RetryTrainingJob {
 /// The job as somebody would send it who wants the same, and other things only where it is said.
 fn copy(job: &TrainJob, name: &str, changes: Changes, runtime: &Runtime) -> Result<Copy> {
     let old = job.name_any();
-    let mut labels = job.labels().clone();
-    labels.insert("app.kubernetes.io/managed-by".to_owned(), "kubeflow-mcp".to_owned());
-    let mut annotations = job.annotations().clone();
-    for others in [REQUEST_DIGEST, "kubectl.kubernetes.io/last-applied-configuration"] {
-        annotations.remove(others);
-    }
-    annotations.insert(RETRY_OF.to_owned(), old.clone());
-    if let Some(output) = annotations.get_mut(OUTPUT) {
+    let mut object = job.template();
+    let metadata = &mut object["metadata"];
+    metadata["name"] = json!(name);
+    metadata["labels"]["app.kubernetes.io/managed-by"] = json!("kubeflow-mcp");
+    let annotations = &mut metadata["annotations"];
+    annotations[RETRY_OF] = json!(old);
+    if let Some(Value::String(output)) = annotations.get_mut(OUTPUT) {
         // A volume that is made for each job is called after it.
         for claim in runtime.claims() {
             let prefix = format!("pvc://{claim}-{old}");
@@ -132,23 +131,6 @@ fn copy(job: &TrainJob, name: &str, changes: Changes, runtime: &Runtime) -> Resu
             }
         }
     }
-    let mut spec = json!(job.spec);
-    if let Some(fields) = spec.as_object_mut() {
-        // What the cluster and Kueue have written themselves, they write again.
-        for theirs in ["suspend", "managedBy"] {
-            fields.remove(theirs);
-        }
-        let patches = fields.remove("runtimePatches").map(own_patches);
-        if let Some(patches) = patches.filter(|it| !it.is_empty()) {
-            fields.insert("runtimePatches".to_owned(), patches.into());
-        }
-    }
-    let object = json!({
-        "apiVersion": format!("{GROUP}/v1alpha1"),
-        "kind": "TrainJob",
-        "metadata": {"name": name, "labels": labels, "annotations": annotations},
-        "spec": spec,
-    });
     let copy = changes.made(object, runtime)?;
     let jobs = &runtime.spec.template.spec.replicated_jobs;
     let jobs: Vec<&str> = jobs.iter().map(|it| it.name.as_str()).collect();
@@ -156,18 +138,6 @@ fn copy(job: &TrainJob, name: &str, changes: Changes, runtime: &Runtime) -> Resu
         copy.object["spec"]["trainer"]["numNodes"].as_i64().and_then(|it| i32::try_from(it).ok());
     names::check(name.into(), &jobs, nodes.unwrap_or_else(|| runtime.nodes()))?;
     Ok(copy)
-}
-
-/// The patches that somebody has asked for, as they were sent.
-fn own_patches(patches: Value) -> Vec<Value> {
-    let Value::Array(patches) = patches else { return Vec::new() };
-    let of_kueue =
-        |it: &Value| it["manager"].as_str().is_some_and(|it| it.starts_with("kueue.x-k8s.io/"));
-    let mut own: Vec<Value> = patches.into_iter().filter(|it| !of_kueue(it)).collect();
-    for patch in own.iter_mut().filter_map(Value::as_object_mut) {
-        patch.remove("time");
-    }
-    own
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use kubeflow_mcp_core::{Error, Result};
 use serde_json::{Map, Value};
 
 /// The variable that holds all arguments as one JSON object.
-pub(super) const VARIABLE: &str = "FUNC_ARGS";
+pub const FUNC_ARGS: &str = "FUNC_ARGS";
 /// Far below what one variable may hold.
 const MAX_BYTES: usize = 64 * 1024;
 
@@ -32,7 +32,7 @@ pub(super) fn as_command_line(arguments: &Map<String, Value>) -> Result<Vec<Stri
 
 pub(super) fn as_variable(arguments: &Map<String, Value>) -> Option<EnvVar> {
     let json = || Value::Object(arguments.clone()).to_string().replace('$', r"\u0024");
-    (!arguments.is_empty()).then(|| super::variable(VARIABLE, &json()))
+    (!arguments.is_empty()).then(|| super::variable(FUNC_ARGS, &json()))
 }
 
 fn check(name: &str, value: &Value) -> Result<(), String> {

@@ -1,10 +1,10 @@
 //! Whether Python source parses. Nothing here runs it.
 
 use kubeflow_mcp_core::{Error, Result};
-use ruff_python_ast::token::TokenKind;
-use ruff_python_parser::{Mode, lexer, parse_module};
+use ruff_python_ast::{ModModule, token::TokenKind};
+use ruff_python_parser::{Mode, ParseError, Parsed, lexer, parse_module};
 use ruff_source_file::LineIndex;
-use ruff_text_size::TextSize;
+use ruff_text_size::{Ranged as _, TextSize};
 
 use super::MAX_BYTES;
 
@@ -31,17 +31,43 @@ pub(super) fn check_syntax(source: &str) -> Result<()> {
     if let Some(what) = too_deep(source) {
         return Err(Error::argument("script", what));
     }
-    let checked = std::thread::scope(|scope| {
-        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
-        let thread = builder.spawn_scoped(scope, || match parse_module(source) {
-            Ok(module) if module.syntax().body.is_empty() => Err((0, "no code in it".to_owned())),
-            Ok(_) => Ok(()),
-            Err(error) => Err((error.location.start().to_usize(), error.error.to_string())),
-        });
-        let thread = thread.map_err(|error| (0, format!("cannot be parsed now: {error}")))?;
-        thread.join().unwrap_or_else(|_| Err((0, "the parser gave up on it".to_owned())))
+    let checked = parsed(source, |parsed| match parsed {
+        Ok(module) if module.syntax().body.is_empty() => Err((0, "no code in it".to_owned())),
+        Ok(_) => Ok(()),
+        Err(error) => Err((error.location.start().to_usize(), error.error.to_string())),
     });
+    let checked = checked.unwrap_or_else(|problem| Err((0, problem)));
     checked.map_err(|(at, what)| problem(source, at, &what))
+}
+
+/// Whether a name stands in a program, in its code or its strings, and not only in a remark. The
+/// program must be one that parses.
+pub fn mentions(source: &str, name: &str) -> bool {
+    let part = |it: char| it.is_alphanumeric() || it == '_';
+    let whole = |text: &str| {
+        text.match_indices(name).any(|(at, _)| {
+            !text[..at].ends_with(part) && !text[at + name.len()..].starts_with(part)
+        })
+    };
+    let found = parsed(source, |parsed| {
+        let tokens = parsed.iter().flat_map(|it| it.tokens().iter());
+        let mut tokens = tokens.filter(|it| it.kind() != TokenKind::Comment);
+        tokens.any(|it| whole(&source[it.range()]))
+    });
+    found.unwrap_or(false)
+}
+
+/// What is read from a program that has been parsed; all of it where there is stack enough.
+fn parsed<T: Send>(
+    source: &str,
+    read: impl FnOnce(Result<Parsed<ModModule>, ParseError>) -> T + Send,
+) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let thread = builder.spawn_scoped(scope, || read(parse_module(source)));
+        let thread = thread.map_err(|error| format!("cannot be parsed now: {error}"))?;
+        thread.join().map_err(|_| "the parser gave up on it".to_owned())
+    })
 }
 
 fn problem(source: &str, at: usize, what: &str) -> Error {

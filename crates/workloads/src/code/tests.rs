@@ -240,3 +240,15 @@ fn only_requirements_are_packages() {
     assert!(said.contains(r#"is "file:///wheels", must be an http or https URL"#), "{said}");
     check_index_urls(&["https://user:pass@host/simple".to_owned()]).expect_err("credentials");
 }
+
+#[test]
+fn names_in_code_and_strings_are_mentioned_and_those_in_remarks_are_not() {
+    let script =
+        "import os\n# momentum\nlr = os.environ['a-LR']\nprint(f'loss={lr:.3}', \"--seed\")\n";
+    for name in ["lr", "LR", "loss", "seed", "a-LR"] {
+        assert!(mentions(script, name), "{name}");
+    }
+    for name in ["momentum", "l", "see", "environment"] {
+        assert!(!mentions(script, name), "{name}");
+    }
+}

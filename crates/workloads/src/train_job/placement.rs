@@ -54,6 +54,11 @@ impl Placement {
         Self { shared: given(shared), own: given(own), annotations }
     }
 
+    /// For the Pods of a Job of its own, whose container is called as a runtime's.
+    pub fn pod(&self) -> Value {
+        json!({"metadata": {"annotations": self.annotations}, "spec": self.of_training()})
+    }
+
     /// For `spec.runtimePatches`.
     pub fn runtime_patches(&self, jobs: &Jobs<'_>) -> Option<Value> {
         let patch = |names: &[&str], annotations: &Map<String, Value>, spec: Map<String, Value>| {

@@ -15,7 +15,10 @@ use super::{
     placement::{Jobs, Placement},
     resources,
 };
-use crate::output::{OUTPUT, Output};
+use crate::{
+    image,
+    output::{OUTPUT, Output},
+};
 
 /// What a tool puts into the container that trains, and before it.
 #[derive(Default)]
@@ -185,16 +188,10 @@ impl Plan {
         if self.chosen.runtime.is_deprecated() {
             warnings.push(format!("runtime {:?} is deprecated", self.chosen.reference.name));
         }
-        if self.program.image.as_deref().is_some_and(|it| !is_pinned(it)) {
+        if self.program.image.as_deref().is_some_and(|it| !image::is_pinned(it)) {
             warnings
                 .push("the image has no tag or digest, so it may change between nodes".to_owned());
         }
         warnings
     }
-}
-
-/// Whether a tag or digest says which version of an image is meant. A registry's port is no tag.
-fn is_pinned(image: &str) -> bool {
-    let name = image.rsplit('/').next().unwrap_or(image);
-    name.contains(':') || name.contains('@')
 }

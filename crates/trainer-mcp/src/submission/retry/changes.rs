@@ -8,11 +8,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use workloads::{
-    code, environment,
+    code, environment, image,
     train_job::{phase::QUEUE_LABEL, resources, runtime::Runtime},
 };
-
-use crate::submission::container;
 
 /// The fields of the argument `changes`, which its description names.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -47,7 +45,7 @@ impl Changes {
         let label = format!("/metadata/labels/{}", QUEUE_LABEL.replace('/', "~1"));
         copy.set("queue", &label, self.queue.map(Into::into));
         if let Some(image) = &self.image {
-            container::check_image("changes.image", image)?;
+            image::check("changes.image", image)?;
         }
         copy.set("image", "/spec/trainer/image", self.image.map(Into::into));
         copy.have(&self.resources_per_node, runtime)?;

@@ -2,6 +2,7 @@
 
 use expect_test::expect;
 use kubeflow_mcp_core::read_fields;
+use workloads::creation::REQUEST_DIGEST;
 
 use super::*;
 
