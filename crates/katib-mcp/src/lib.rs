@@ -2,6 +2,8 @@
 
 pub mod algorithms;
 pub mod api;
+pub mod budget;
+pub mod deletion;
 pub mod diagnosis;
 pub mod events;
 pub mod experiments;
@@ -10,6 +12,7 @@ mod local;
 pub mod logs;
 pub mod metrics;
 pub mod objective;
+pub mod optimize;
 mod pods;
 pub mod search_space;
 pub mod states;
@@ -22,7 +25,7 @@ use kubeflow_mcp_core::{Sign, ToolSet};
 
 /// What the tools conclude something from.
 pub fn signs() -> Vec<Sign> {
-    diagnosis::signs()
+    [diagnosis::signs(), optimize::SIGNS.to_vec(), budget::SIGNS.to_vec()].concat()
 }
 
 pub const TOOL_SET: ToolSet = ToolSet {
@@ -30,12 +33,15 @@ pub const TOOL_SET: ToolSet = ToolSet {
     about: "Plan, start, follow and explain the search for good hyper-parameters",
     guide: include_str!("guide.md"),
     tools: &[
+        optimize::TOOLS,
         experiments::TOOLS,
         trials::TOOLS,
         logs::TOOLS,
         events::TOOLS,
         diagnosis::TOOLS,
         waiting::TOOLS,
+        budget::TOOLS,
+        deletion::TOOLS,
     ],
     #[cfg(feature = "local")]
     local: Some(local::LOCAL),

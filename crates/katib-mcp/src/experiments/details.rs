@@ -245,7 +245,7 @@ fn shortened(text: String) -> String {
 }
 
 /// `double 0.001..0.1 logUniform`.
-fn range(parameter: &Parameter) -> String {
+pub(crate) fn range(parameter: &Parameter) -> String {
     const SHOWN: usize = 20;
     let space = &parameter.feasible_space;
     let mut text = parameter.parameter_type.clone();
