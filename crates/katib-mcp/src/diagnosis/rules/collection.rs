@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
 use serde_json::Value;
+use workloads::diagnosis::Certainty;
 
 use super::{message, quoted, says, shown};
 use crate::{
@@ -80,7 +81,13 @@ fn said(snapshot: &Snapshot, sign: Sign) -> Option<Finding> {
         )
     };
     let seen = format!("log of {}: {}", log.trial, quoted(line));
-    Some(Finding::certain(code, what).shown_by(seen).of_trials([log.trial.clone()]))
+    // A program that failed at once is a cause of its own; here only its output is lost.
+    let failed = snapshot.trial(&log.trial).and_then(|it| exit_code(snapshot, it));
+    let certainty = match failed {
+        Some(code) if code != 0 => Certainty::Possible,
+        _ => Certainty::Certain,
+    };
+    Some(Finding::new(code, certainty, what).shown_by(seen).of_trials([log.trial.clone()]))
 }
 
 fn database(snapshot: &Snapshot) -> Option<Finding> {
@@ -137,6 +144,13 @@ fn overdue(snapshot: &Snapshot, trial: &Trial) -> Option<Finding> {
     let seen = format!("{condition}, and Trial/{name} is running");
     let finding = Finding::likely(Code::WorkloadNotWatched, what).since(Some(over)).shown_by(seen);
     Some(finding.of_trials([name]))
+}
+
+/// Of the program of a trial, once it has ended.
+fn exit_code(snapshot: &Snapshot, trial: &Trial) -> Option<i32> {
+    let pod = crate::pods::primary(trial, snapshot.pods_of(&trial.name_any()))?;
+    let primary = trial.spec.primary_container_name.as_deref().unwrap_or_default();
+    Some(status(pod, primary)?.state.as_ref()?.terminated.as_ref()?.exit_code)
 }
 
 /// When a workload of any kind came to its end, and the condition that says so.
