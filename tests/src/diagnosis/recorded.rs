@@ -7,7 +7,8 @@ use workloads::diagnosis::Snapshot;
 
 use super::{Outcome, Source, codes};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
+    include_str!("../../recorded/jobs.yaml"),
     include_str!("../../recorded/logs.yaml"),
     include_str!("../../recorded/pods.yaml"),
     include_str!("../../recorded/queues.yaml"),
@@ -20,6 +21,9 @@ const FILES: [&str; 4] = [
 struct Recorded {
     name: String,
     causes: Vec<String>,
+    /// A Job that stands for itself, with this spec and status, in place of a TrainJob.
+    #[serde(default)]
+    job: Option<Value>,
     /// What a rank printed that has ended with 1.
     #[serde(default)]
     log: Option<String>,
@@ -104,6 +108,17 @@ impl Recorded {
             "events": events,
             "logs": logs,
         });
+        if let Some(job) = &self.job {
+            let mut alone = json!({"apiVersion": "batch/v1", "kind": "Job",
+                "metadata": snapshot["job"]["metadata"], "spec": {"template": {}}, "status": {}});
+            merge(&mut alone, job);
+            (snapshot["job"], snapshot["jobs"]) = (alone.clone(), json!([alone]));
+            let owner =
+                json!([{"apiVersion": "batch/v1", "kind": "Job", "name": "mnist", "uid": "u1"}]);
+            for pod in snapshot["pods"].as_array_mut().into_iter().flatten() {
+                pod["metadata"]["ownerReferences"] = owner.clone();
+            }
+        }
         merge(&mut snapshot, &self.snapshot);
         snapshot
     }

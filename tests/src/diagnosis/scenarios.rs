@@ -20,6 +20,8 @@ pub(super) enum Start {
     Object(&'static str, Value),
     /// In the namespace whose quota is used up.
     Refused,
+    /// A Job that stands for itself, with this spec, there or in the namespace whose quota is used up.
+    Job { spec: Value, refused: bool },
 }
 
 pub(super) enum Until {
@@ -62,7 +64,7 @@ fn healthy(name: &'static str, script: &'static str, until: Until) -> Scenario {
 const LONG: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 pub(super) fn all() -> Vec<Scenario> {
-    programs().into_iter().chain(clusters()).chain(unaccused()).collect()
+    [programs(), clusters(), unaccused(), jobs()].into_iter().flatten().collect()
 }
 
 /// What a program does to itself.
@@ -265,5 +267,81 @@ fn unaccused() -> Vec<Scenario> {
             Until::Succeeded,
         ),
         healthy("slow", "import time\ntime.sleep(600)\n", Until::Printed("")),
+    ]
+}
+
+/// Jobs that nothing but Kubernetes knows of.
+fn jobs() -> Vec<Scenario> {
+    let job = |name, causes, until, pod: Value, more: Value| {
+        let mut template = json!({"restartPolicy": "Never", "containers": [
+            {"name": "main", "image": local_kube::HOST_PYTHON, "command": ["python", "-c", "print()"]}]});
+        json_patch::merge(&mut template, &pod);
+        let mut spec = json!({"backoffLimit": 0, "template": {"spec": template}});
+        json_patch::merge(&mut spec, &more);
+        Scenario { name, causes, start: Start::Job { spec, refused: name == "job-refused" }, until }
+    };
+    let container = |more: Value| {
+        let mut container = json!({"name": "main", "image": local_kube::HOST_PYTHON});
+        json_patch::merge(&mut container, &more);
+        json!({"containers": [container]})
+    };
+    let program = |code: &str| container(json!({"command": ["python", "-c", code]}));
+    let nothing = || json!({});
+    let secret = json!({"name": "T", "valueFrom": {"secretKeyRef": {"name": "none", "key": "t"}}});
+    vec![
+        job("job-done", &[], Until::Succeeded, nothing(), nothing()),
+        job(
+            "job-raises",
+            &["python_exception"],
+            Until::Over,
+            program("def train():\n    raise ValueError('boom')\ntrain()\n"),
+            json!({"backoffLimit": 1}),
+        ),
+        job(
+            "job-hungry",
+            &["out_of_memory"],
+            Until::Over,
+            container(json!({"resources": {"limits": {"memory": "96Mi"}},
+                "command": ["python", "-c", "hog = [bytearray(1 << 20) for _ in range(2000)]"]})),
+            nothing(),
+        ),
+        job(
+            "job-no-image",
+            &["image_not_present"],
+            Until::Named,
+            container(json!({"image": "example.com/none:1", "imagePullPolicy": "Never"})),
+            nothing(),
+        ),
+        job(
+            "job-no-secret",
+            &["secret_missing"],
+            Until::Named,
+            container(json!({"env": [secret]})),
+            nothing(),
+        ),
+        job(
+            "job-too-large",
+            &["insufficient_resources"],
+            Until::Named,
+            container(json!({"resources": {"requests": {"cpu": "4096"}}})),
+            nothing(),
+        ),
+        job("job-refused", &["quota_exceeded"], Until::Named, nothing(), nothing()),
+        job("job-paused", &["suspended"], Until::Named, nothing(), json!({"suspend": true})),
+        job(
+            "job-too-long",
+            &["time_limit"],
+            Until::Over,
+            container(json!({"command": ["sleep", "600"]})),
+            json!({"activeDeadlineSeconds": 2}),
+        ),
+        job(
+            "job-given-up",
+            &["retries_exhausted"],
+            Until::Over,
+            json!({"restartPolicy": "OnFailure", "containers": [{"name": "main",
+                "image": local_kube::HOST_PYTHON, "command": ["false"]}]}),
+            nothing(),
+        ),
     ]
 }
