@@ -157,7 +157,7 @@ pub(super) async fn of_workload(
         _ => return None,
     };
     let relays = kind(trial.spec.metrics_collector.as_ref()) == "StdOut";
-    let relay = Relay { container: COLLECTOR.name, line: |it| Some(without_prefix(it)) };
+    let relay = Relay { container: COLLECTOR.name, line: without_prefix };
     let container = trial.spec.primary_container_name.clone().unwrap_or_default();
     let printing = Printing { container: &container, relay: Some(relay).filter(|_| relays) };
     let snapshot = diagnosis::gather(caller, job, printing).await;
