@@ -65,8 +65,9 @@ impl Katib {
         json_patch::merge(&mut spec, &changes);
         let experiment = json!({"apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment",
             "metadata": {"name": "search"}, "spec": spec});
-        let experiment: Experiment = serde_json::from_value(experiment).unwrap();
-        self.api().create(&PostParams::default(), &experiment).await.unwrap();
+        let experiment: Experiment =
+            serde_json::from_value(experiment).expect("what was asked for");
+        self.api().create(&PostParams::default(), &experiment).await.expect("what was asked for");
     }
 
     /// Creates a trial `one` of no experiment, which runs this line of a shell.
@@ -88,16 +89,25 @@ impl Katib {
         json_patch::merge(&mut spec, &changes);
         let trial = json!({"apiVersion": "kubeflow.org/v1beta1", "kind": "Trial",
             "metadata": {"name": "one"}, "spec": spec});
-        let trial: Trial = serde_json::from_value(trial).unwrap();
-        self.api().create(&PostParams::default(), &trial).await.unwrap();
+        let trial: Trial = serde_json::from_value(trial).expect("what was asked for");
+        self.api().create(&PostParams::default(), &trial).await.expect("what was asked for");
     }
 
     /// What the collector of the one Pod has said, without its prefix.
     async fn log(&self) -> String {
         let pods: Api<Pod> = self.api();
-        let pod = pods.list(&ListParams::default()).await.unwrap().items.remove(0).name_any();
+        let pod = pods
+            .list(&ListParams::default())
+            .await
+            .expect("what was asked for")
+            .items
+            .remove(0)
+            .name_any();
         let container = Some("metrics-logger-and-collector".to_owned());
-        let log = pods.logs(&pod, &LogParams { container, ..LogParams::default() }).await.unwrap();
+        let log = pods
+            .logs(&pod, &LogParams { container, ..LogParams::default() })
+            .await
+            .expect("what was asked for");
         log.lines().map(without_prefix).collect::<Vec<_>>().join("\n")
     }
 
@@ -112,10 +122,10 @@ impl Katib {
     {
         let met = await_condition(self.api(), name, |it: Option<&K>| it.is_some_and(&is));
         match tokio::time::timeout(RUN, met).await {
-            Ok(met) => met.unwrap().unwrap(),
+            Ok(met) => met.expect("what was asked for").expect("what was asked for"),
             Err(_) => {
                 let events: Api<Event> = self.api();
-                for it in events.list(&ListParams::default()).await.unwrap() {
+                for it in events.list(&ListParams::default()).await.expect("what was asked for") {
                     println!("{} {:?} {:?}", it.name_any(), it.reason, it.message);
                 }
                 panic!("{name}: {:?}", self.api::<K>().get_opt(name).await);
@@ -135,23 +145,23 @@ impl Katib {
     }
 
     async fn trials(&self) -> Vec<Trial> {
-        self.api().list(&ListParams::default()).await.unwrap().items
+        self.api().list(&ListParams::default()).await.expect("what was asked for").items
     }
 
     async fn events(&self, object: &str, expected: &Expect) {
         let events: Api<Event> = self.api();
         let about = ListParams::default()
             .fields(&format!("involvedObject.name={object},involvedObject.kind=Trial"));
-        let mut events = events.list(&about).await.unwrap().items;
+        let mut events = events.list(&about).await.expect("what was asked for").items;
         events.sort_by_key(ResourceExt::name_any);
         let lines: Vec<_> = events
             .iter()
             .map(|it| {
                 format!(
                     "{} {}: {}",
-                    it.type_.as_deref().unwrap(),
-                    it.reason.as_deref().unwrap(),
-                    it.message.as_deref().unwrap().replace(object, "it")
+                    it.type_.as_deref().expect("what was asked for"),
+                    it.reason.as_deref().expect("what was asked for"),
+                    it.message.as_deref().expect("what was asked for").replace(object, "it")
                 )
             })
             .collect();

@@ -15,7 +15,7 @@ enum Shape {
     Workload,
     Texts,
     Of(&'static Fields),
-    List(&'static Shape),
+    List(&'static Self),
 }
 
 use Shape::{Flag, List, Number, Of, Open, Text, Texts, Whole, Workload};

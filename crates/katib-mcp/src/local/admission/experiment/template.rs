@@ -230,7 +230,7 @@ async fn job(experiment: &Experiment, mut job: Value, client: &Client) -> Result
     let Some((field, _)) = unknown else {
         return Err(format!("unable to convert spec.TrialTemplate to Job: {}", status.message));
     };
-    let pointer = format!("/{}", field.replace('.', "/").replace('[', "/").replace(']', ""));
+    let pointer = format!("/{}", field.replace(['.', '['], "/").replace(']', ""));
     let value = job.pointer(&pointer).unwrap_or(&Value::Null);
     Err(format!("unable to convert: {pointer} - {value} to Job"))
 }
