@@ -125,10 +125,10 @@ impl Katib {
             Ok(met) => met.expect("what was asked for").expect("what was asked for"),
             Err(_) => {
                 let events: Api<Event> = self.api();
-                for it in events.list(&ListParams::default()).await.expect("what was asked for") {
-                    println!("{} {:?} {:?}", it.name_any(), it.reason, it.message);
-                }
-                panic!("{name}: {:?}", self.api::<K>().get_opt(name).await);
+                let events = events.list(&ListParams::default()).await.expect("events");
+                let told = |it: Event| (it.involved_object.name, it.reason, it.message);
+                let events: Vec<_> = events.into_iter().map(told).collect();
+                panic!("{name}: {:?}\n{events:#?}", self.api::<K>().get_opt(name).await);
             }
         }
     }
