@@ -168,6 +168,24 @@ impl Values {
         }
     }
 
+    /// Whether a value is one of these, on its step.
+    pub fn holds(&self, value: &str) -> bool {
+        match self {
+            Self::Double { min, max, step, .. } => value.parse::<f64>().is_ok_and(|number| {
+                let on_step = step.is_none_or(|step| {
+                    let steps = (number - min) / step;
+                    (steps - steps.round()).abs() < 1e-6
+                });
+                (*min..=*max).contains(&number) && on_step
+            }),
+            Self::Int { min, max, step, .. } => value.parse::<i64>().is_ok_and(|number| {
+                let steps = i128::from(number) - i128::from(*min);
+                (*min..=*max).contains(&number) && steps % i128::from(step.unwrap_or(1)) == 0
+            }),
+            Self::Discrete(list) | Self::Categorical(list) => list.iter().any(|it| it == value),
+        }
+    }
+
     /// The bounds of a range, and how numbers between them are drawn.
     pub fn range(&self) -> Option<(f64, f64, Distribution)> {
         match self {

@@ -109,12 +109,13 @@ async fn ask(
     let trials = trials_of(&experiment, &control.client).await?;
     let missing = usize::try_from(missing).unwrap_or_default();
     let answer = suggest(&control.client, &experiment, suggestion, &trials, missing).await;
-    let ready = if matches!(answer, Err(SuggestError::NotReady(_))) {
-        ("False", "DeploymentNotReady", "Deployment is not ready")
-    } else {
-        ("True", "DeploymentReady", "Deployment is ready")
+    let (ready, reason, message) = match &answer {
+        Err(SuggestError::NotReady(why)) => {
+            ("False", "DeploymentNotReady", format!("Deployment is not ready: {why}"))
+        }
+        _ => ("True", "DeploymentReady", "Deployment is ready".to_owned()),
     };
-    conditions::set(&mut status.conditions, "DeploymentReady", ready.0, ready.1, ready.2);
+    conditions::set(&mut status.conditions, "DeploymentReady", ready, reason, &message);
     if let Err(SuggestError::Invalid(why)) = &answer {
         let why = format!("Validation failed: ValidateAlgorithmSettings Error: {why}");
         conditions::set_over(&mut status.conditions, "Failed", "SuggestionFailed", &why);
@@ -123,7 +124,8 @@ async fn ask(
     let answer = match answer {
         Err(SuggestError::NotReady(_)) => return Ok(Action::requeue(READY)),
         Err(failed) => Err(Failure::State(failed.to_string())),
-        Ok(suggested) if suggested.assignments.len() != missing => {
+        // Katib takes none where there are fewer, so that its Hyperband never gets to a second rung.
+        Ok(suggested) if suggested.assignments.len() > missing => {
             Err(Failure::State("The response contains unexpected trials".to_owned()))
         }
         Ok(suggested) => Ok(suggested),
@@ -132,8 +134,11 @@ async fn ask(
     conditions::remove(&mut status.conditions, "Succeeded");
     let message = "Suggestion is running";
     conditions::set(&mut status.conditions, "Running", "True", "SuggestionRunning", message);
-    take(status, &name, answer?);
-    Ok(Action::await_change())
+    let suggested = answer?;
+    let fewer = suggested.assignments.len() < missing;
+    take(status, &name, suggested);
+    // More may come once a trial has ended, of which only the Experiment is told.
+    Ok(if fewer { Action::requeue(READY) } else { Action::await_change() })
 }
 
 fn take(status: &mut SuggestionStatus, experiment: &str, suggested: Suggested) {

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::search_space::Values;
 
 /// A search in which every trial ends at once, with what a function says of its values.
 struct Search {
@@ -102,25 +101,6 @@ fn every_kind() -> Value {
     ])
 }
 
-/// Whether a value is one that its parameter may have.
-fn lies_in(values: &Values, value: &str) -> bool {
-    match values {
-        Values::Double { min, max, step, .. } => {
-            let number: f64 = value.parse().expect("a number");
-            let on_step = step.is_none_or(|step| {
-                let steps = (number - min) / step;
-                (steps - steps.round()).abs() < 1e-9
-            });
-            (*min..=*max).contains(&number) && on_step
-        }
-        Values::Int { min, max, step, .. } => {
-            let number: i64 = value.parse().expect("a whole number");
-            (*min..=*max).contains(&number) && (number - min) % step.unwrap_or(1) == 0
-        }
-        Values::Discrete(list) | Values::Categorical(list) => list.iter().any(|it| it == value),
-    }
-}
-
 #[test]
 fn random_values_lie_in_the_space_and_on_its_steps() {
     let search = Search::new("random", json!({}), every_kind());
@@ -131,7 +111,7 @@ fn random_values_lie_in_the_space_and_on_its_steps() {
             space.dimensions.iter().zip(&assignments).enumerate()
         {
             assert_eq!(dimension.name, assignment.name);
-            assert!(lies_in(&dimension.values, &assignment.value), "{assignment:?}");
+            assert!(dimension.values.holds(&assignment.value), "{assignment:?}");
             different[number].insert(assignment.value.clone());
         }
     }

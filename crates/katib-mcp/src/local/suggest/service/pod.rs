@@ -2,14 +2,14 @@
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::{
-    Api, Client, Resource as _, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     api::{DeleteParams, LogParams, PostParams},
 };
 use local_kube::{HOST_PYTHON, PYTHON_PACKAGES};
 use serde_json::json;
 
 use super::super::SuggestError;
-use crate::api::Suggestion;
+use crate::{api::Suggestion, local::control::owned_by};
 
 const SERVICE: &str = include_str!("service.py");
 
@@ -85,7 +85,6 @@ fn waiting(name: &str, container: Option<&ContainerStatus>) -> String {
 fn described(suggestion: &Suggestion, algorithm: &str, packages: &[&str]) -> Pod {
     let experiment = suggestion.name_any();
     let name = format!("{experiment}-{algorithm}");
-    let owner = suggestion.controller_owner_ref(&());
     let pod = json!({
         "metadata": {
             "name": name,
@@ -96,7 +95,7 @@ fn described(suggestion: &Suggestion, algorithm: &str, packages: &[&str]) -> Pod
                 "sidecar.istio.io/inject": "false",
             },
             "annotations": {PYTHON_PACKAGES: packages.join("\n")},
-            "ownerReferences": owner,
+            "ownerReferences": owned_by(suggestion),
         },
         "spec": {
             "restartPolicy": "Always",

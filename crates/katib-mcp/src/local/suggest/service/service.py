@@ -82,6 +82,9 @@ class Tpe:
     def sampler(self, request, offset):
         given = request["settings"]
         settings = {"multivariate": request["algorithm"] == "multivariate-tpe"}
+        if not settings["multivariate"]:
+            # It begins to learn early, as Katib's does; most searches are small.
+            settings["n_startup_trials"] = 5
         for name, key, kind in [
             ("n_startup_trials", "n_startup_trials", int),
             ("n_ei_candidates", "n_ei_candidates", int),
