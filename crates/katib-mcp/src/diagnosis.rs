@@ -36,8 +36,7 @@ pub(crate) fn signs() -> Vec<Sign> {
     rules::signs()
 }
 
-/// Finds out why an optimization job gets no further, fails or has no results: causes with evidence
-/// and next steps.
+/// Finds out why an optimization job hangs, fails or has no results.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DiagnoseOptimizationJob {
@@ -51,6 +50,7 @@ struct DiagnoseOptimizationJob {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Diagnosis {
     pub name: String,
+    /// Of the job.
     pub state: ExperimentState,
     /// In one sentence.
     pub summary: String,

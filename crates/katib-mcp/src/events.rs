@@ -14,7 +14,7 @@ use crate::{
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetOptimizationEvents>()];
 
-/// Shows what happened to an optimization job, its algorithm, trials, workloads and Pods.
+/// Shows what happened to an optimization job and its parts.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetOptimizationEvents {
@@ -22,9 +22,8 @@ struct GetOptimizationEvents {
     name: String,
     /// Default: yours.
     namespace: Option<String>,
-    /// Leave out what is normal.
-    #[serde(default)]
-    warnings_only: bool,
+    /// Not what is normal.
+    warnings_only: Option<bool>,
     /// Rows.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 100))]
@@ -60,7 +59,9 @@ impl Tool for GetOptimizationEvents {
         let found = of(caller, &experiment).await?;
         let note = note(&found);
         // Katib reports that a trial has failed as something normal.
-        let wanted = |it: &Row| !self.warnings_only || it.kind != "Normal" || it.reason == FAILED;
+        let wanted = |it: &Row| {
+            self.warnings_only != Some(true) || it.kind != "Normal" || it.reason == FAILED
+        };
         let mut rows: Vec<Row> = events::rows(found.events).into_iter().filter(wanted).collect();
         let not_shown = rows.len().checked_sub(self.limit).filter(|it| *it > 0);
         rows.truncate(self.limit);

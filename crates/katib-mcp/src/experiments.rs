@@ -22,18 +22,19 @@ pub const TOOLS: &[ToolDef] =
 const OPTIMIZATION_JOBS: Resource =
     Resource::namespaced("trainer.kubeflow.org", "optimizationjobs");
 
-/// Lists optimization jobs (Katib Experiments) with state, best value and trials, newest first.
+/// Lists optimization jobs (Katib Experiments), newest first.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListOptimizationJobs {
     /// Default: yours.
     namespace: Option<String>,
+    /// Only these.
     status: Option<Status>,
     /// Rows.
     #[serde(default = "twenty")]
     #[schemars(range(min = 1, max = 100))]
     limit: usize,
-    /// next_cursor of the page before.
+    /// next_cursor of a page.
     cursor: Option<String>,
 }
 

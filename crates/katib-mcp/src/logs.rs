@@ -21,7 +21,7 @@ use crate::{
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<GetOptimizationLogs>()];
 
-/// Shows the log of a trial, or of the algorithm: its end, or what a search finds.
+/// Shows the log of a trial, or of the algorithm.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct GetOptimizationLogs {
@@ -35,10 +35,7 @@ struct GetOptimizationLogs {
     #[serde(default = "hundred")]
     #[schemars(range(min = 1, max = 1000))]
     tail: u32,
-    /// Such as 10m.
-    since: Option<String>,
     /// Regex or text.
-    #[schemars(length(max = 200))]
     search: Option<String>,
 }
 
@@ -46,6 +43,7 @@ struct GetOptimizationLogs {
 struct TrialLog {
     /// The trial, or `suggestion` for the algorithm.
     of: String,
+    /// Of the trial.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<TrialState>,
     /// The Pod that the log is of; there may be none any more.
@@ -80,7 +78,7 @@ impl Tool for GetOptimizationLogs {
     async fn call(self, caller: &Caller) -> Result<TrialLog> {
         let query = Query {
             tail: self.tail,
-            since_seconds: self.since.as_deref().map(logs::seconds).transpose()?,
+            since_seconds: None,
             search: self.search.as_deref().filter(|it| !it.is_empty()).map(logs::pattern),
             previous: None,
         };

@@ -26,7 +26,7 @@ use crate::{
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<WaitForOptimization>()];
 
-/// Waits until an optimization job has ended or got stuck, and shows its best trial so far.
+/// Waits until an optimization job has ended or got stuck.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitForOptimization {
@@ -36,9 +36,8 @@ pub(crate) struct WaitForOptimization {
     pub(crate) namespace: Option<String>,
     /// Default: Complete, Stuck.
     #[serde(default = "complete_or_stuck")]
-    #[schemars(length(min = 1, max = 5))]
     pub(crate) target_statuses: Vec<Target>,
-    /// How long at most.
+    /// At most.
     #[serde(default = "ten_minutes")]
     #[schemars(range(min = 1, max = 3600))]
     pub(crate) timeout_seconds: u32,
@@ -49,8 +48,7 @@ pub(crate) struct WaitForOptimization {
 pub(crate) enum Target {
     /// A trial has ended.
     FirstTrial,
-    /// A trial has reached the goal.
-    Goal,
+    /// Its budget is used up, or its goal reached.
     Complete,
     Failed,
     Stuck,
@@ -76,6 +74,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Ending {
     name: String,
     outcome: Outcome,
+    /// Of the job.
     state: ExperimentState,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -86,6 +85,7 @@ pub(crate) struct Ending {
     /// How many trials are in which state.
     trials: BTreeMap<TrialState, usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// How many there may be.
     max_trials: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     best: Option<Best>,

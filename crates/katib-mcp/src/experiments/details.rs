@@ -20,7 +20,7 @@ use crate::{
 
 const MESSAGE: usize = 500;
 
-/// Shows one optimization job: state and why, objective, space, budget, best so far, warnings.
+/// Shows an optimization job: state and why, space, budget, best so far.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GetOptimizationJob {
@@ -34,18 +34,23 @@ pub(super) struct GetOptimizationJob {
 pub(super) struct Details {
     name: String,
     namespace: String,
+    /// Of the job.
     state: ExperimentState,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// What the best has most or least of.
     objective: Goal,
+    /// What chooses parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     algorithm: Option<Method>,
+    /// What ends trials that begin badly.
     #[serde(skip_serializing_if = "Option::is_none")]
     early_stopping: Option<Method>,
     /// What is searched: `int 1..8`, `double 0.001..0.1 logUniform`, `categorical sgd, adam`.
     space: BTreeMap<String, String>,
+    /// How much may be tried.
     budget: Budget,
     /// As in `TrainJob`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +79,7 @@ pub(super) struct Details {
 
 #[derive(Serialize, JsonSchema)]
 struct Goal {
+    /// Its name.
     metric: String,
     /// `minimize` or `maximize`.
     direction: String,
@@ -90,16 +96,20 @@ struct Goal {
 #[derive(Serialize, JsonSchema)]
 struct Method {
     name: String,
+    /// As far as they are set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     settings: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 struct Budget {
+    /// In all.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_trials: Option<i32>,
+    /// At a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     parallel_trials: Option<i32>,
+    /// It fails once so many have.
     #[serde(skip_serializing_if = "Option::is_none")]
     max_failed_trials: Option<i32>,
     /// Whether max_trials can be raised once it is used up.

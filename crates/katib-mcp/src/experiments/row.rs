@@ -13,8 +13,10 @@ use crate::{api::Experiment, objective::number, states::ExperimentState};
 pub(super) struct Row {
     pub(super) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// Of the job.
     pub(super) state: Option<ExperimentState>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// What chooses parameters.
     algorithm: Option<String>,
     /// As in `maximize accuracy`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +28,7 @@ pub(super) struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     trials: Option<String>,
     #[serde(skip_serializing_if = "is_zero")]
+    /// How many trials failed, or had no metrics.
     failed: i32,
     created: String,
     #[serde(skip_serializing_if = "Option::is_none")]

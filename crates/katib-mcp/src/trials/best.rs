@@ -15,8 +15,7 @@ use crate::{
     states::{ExperimentState, TrialState},
 };
 
-/// Ranks the trials of an optimization job: best value first, with parameters, other metrics and
-/// workload. Call it for results.
+/// Ranks an optimization job's trials, best first.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GetBestResults {
@@ -33,10 +32,12 @@ pub(super) struct GetBestResults {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Results {
     name: String,
+    /// Of the job.
     state: ExperimentState,
     /// As in `maximize accuracy`.
     objective: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    /// It ends once this is reached.
     goal: Option<f64>,
     /// The best first.
     results: Vec<Best>,
@@ -49,18 +50,23 @@ pub(super) struct Results {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     in_common: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// What else is worth knowing.
     notes: Vec<String>,
 }
 
 /// A trial that has a number.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Best {
+    /// Its name.
     pub(crate) trial: String,
+    /// Of the objective.
     pub(crate) value: f64,
+    /// That the algorithm chose for it.
     pub(crate) parameters: BTreeMap<String, String>,
     /// What else it has printed: the values that count.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     metrics: BTreeMap<String, f64>,
+    /// Of the trial.
     state: TrialState,
     /// As in `TrainJob/search-b2c4d6f8`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,7 @@ use crate::{
     states::TrialState,
 };
 
-/// Shows how a trial's metrics went: curves, where they can still be had.
+/// Shows a trial's metrics as curves.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GetTrialMetrics {
@@ -30,7 +30,7 @@ pub(super) struct GetTrialMetrics {
     namespace: Option<String>,
     /// Default: the best.
     trial: Option<String>,
-    /// Of each metric.
+    /// Of each.
     #[serde(default = "fifty")]
     #[schemars(range(min = 2, max = 500))]
     points: usize,
@@ -38,11 +38,15 @@ pub(super) struct GetTrialMetrics {
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct TrialMetrics {
+    /// Its name.
     trial: String,
+    /// Of the trial.
     state: TrialState,
+    /// That the algorithm chose for it.
     parameters: BTreeMap<String, String>,
     /// Where the values are from.
     source: Source,
+    /// The objective first.
     metrics: Vec<Curve>,
     /// How far it is, where the program reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +72,7 @@ enum Source {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Curve {
+    /// Its name.
     metric: String,
     #[serde(flatten)]
     kept: Option<Kept>,
@@ -81,8 +86,11 @@ struct Curve {
 /// What Katib keeps of a metric once a trial has ended.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Kept {
+    /// The least.
     min: String,
+    /// The greatest.
     max: String,
+    /// The last.
     latest: String,
 }
 
@@ -90,6 +98,7 @@ struct Kept {
 struct Dot {
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
+    /// As it was printed.
     value: String,
 }
 

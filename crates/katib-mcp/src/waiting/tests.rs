@@ -85,7 +85,6 @@ async fn each_target_is_waited_for() {
         assert_eq!(ending["outcome"], expected, "{ending}");
     };
     check(json!(["FirstTrial"]), "reached").await;
-    check(json!(["Goal"]), "reached").await;
     check(json!(["Complete", "Failed", "Stuck"]), "time_limit").await;
     let cluster = ByHand::new().await;
     cluster.experiment("search", search(), now("Failed")).await;

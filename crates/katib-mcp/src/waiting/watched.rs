@@ -114,7 +114,6 @@ impl Watched {
         let state = ExperimentState::of(&self.experiment);
         let reached = |it: &Target| match it {
             Target::FirstTrial => self.ended() > 0,
-            Target::Goal => self.best().is_some_and(|it| self.objective().reached(it.value)),
             Target::Complete => state == ExperimentState::Succeeded,
             Target::Failed => state == ExperimentState::Failed,
             Target::Stuck => false,

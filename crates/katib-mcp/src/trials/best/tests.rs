@@ -68,7 +68,7 @@ fn ranking(values: impl Fn(usize) -> (f64, &'static str, f64)) -> Vec<String> {
     let parameters = json!([
         {"name": "lr", "parameterType": "double", "feasibleSpace": {"min": "0", "max": "1"}},
         {"name": "optimizer", "parameterType": "categorical", "feasibleSpace": {"list": ["sgd", "adam"]}}]);
-    let parameters: Vec<crate::api::Parameter> = serde_json::from_value(parameters).unwrap();
+    let parameters: Vec<crate::api::Parameter> = serde_json::from_value(parameters).expect("right");
     let trials: Vec<Trial> = (0..60)
         .map(|number| {
             let (lr, optimizer, accuracy) = values(number);
@@ -79,10 +79,11 @@ fn ranking(values: impl Fn(usize) -> (f64, &'static str, f64)) -> Vec<String> {
             serde_json::from_value(json!({"apiVersion": "kubeflow.org/v1beta1", "kind": "Trial",
                 "metadata": {"name": format!("t-{number:02}")}, "spec": spec,
                 "status": {"observation": {"metrics": [metric]}}}))
-            .unwrap()
+            .expect("right")
         })
         .collect();
-    let objective: Objective = serde_json::from_value(search()["objective"].clone()).unwrap();
+    let objective: Objective =
+        serde_json::from_value(search()["objective"].clone()).expect("right");
     common::of_the_best(&parameters, &objective.ranked(&trials))
 }
 
