@@ -94,8 +94,10 @@ mod tests {
 
     #[test]
     fn a_relay_prints_behind_its_own_words() {
-        let line = |it: &str| it.split_once("] ").map_or(it, |(_, rest)| rest);
-        let relay = Relay { container: "collector", line };
+        let relay = Relay {
+            container: "collector",
+            line: |it| it.split_once("] ").map_or(it, |(_, rest)| rest),
+        };
         let log = "2026-08-21T10:00:00Z I0821 10:00:00.0 7 main.go:1] loss=0.5\n\
             2026-08-21T10:00:01Z I0821 10:00:01.0 7 main.go:1]   File \"train.py\", line 3\n";
         assert_eq!(
