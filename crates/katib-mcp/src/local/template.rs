@@ -150,3 +150,70 @@ fn shown(assignments: &[Setting]) -> String {
     let sorted: Vec<_> = sorted.iter().map(|(name, value)| format!("{name}:{value}")).collect();
     format!("map[{}]", sorted.join(" "))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rendered(
+        workload: Value,
+        parameters: Value,
+        values: &[(&str, &str)],
+    ) -> Result<Value, String> {
+        let template = json!({"trialSpec": workload, "trialParameters": parameters});
+        let template: TrialTemplate = serde_json::from_value(template).unwrap();
+        let assign = |it: &(&str, &str)| Setting { name: it.0.into(), value: it.1.into() };
+        let values: Vec<_> = values.iter().map(assign).collect();
+        render(&template, &as_json(&workload), "search-b", "team", &values)
+    }
+
+    #[test]
+    fn values_and_what_is_known_of_the_trial_stand_where_they_are_asked_for() {
+        let workload = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"labels": {"a": "<1>"}},
+            "run": ["${trialParameters.rate}", "${trialParameters.rate}", "${trialParameters.who}"],
+            "about": "${trialParameters.name} ${trialParameters.kind} ${trialParameters.label}",
+        });
+        let parameters = json!([
+            {"name": "rate", "reference": "lr"},
+            {"name": "who", "reference": "${trialSpec.Namespace}"},
+            {"name": "name", "reference": "${trialSpec.Name}"},
+            {"name": "kind", "reference": "${trialSpec.Kind}"},
+            {"name": "label", "reference": "${trialSpec.Labels[a]}"},
+        ]);
+        let expected = json!({
+            "apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"labels": {"a": "<1>"}, "name": "search-b", "namespace": "team"},
+            "run": ["0.1", "0.1", "team"],
+            "about": "search-b Job <1>",
+        });
+        assert_eq!(rendered(workload, parameters, &[("lr", "0.1")]), Ok(expected));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_told_in_katibs_words() {
+        let workload = json!({"kind": "Job", "run": "${trialParameters.x}"});
+        let refused = |reference: &str, values: &[(&str, &str)]| {
+            let parameters = json!([{"name": "x", "reference": reference}]);
+            rendered(workload.clone(), parameters, values).unwrap_err()
+        };
+        assert_eq!(
+            refused("lr", &[("depth", "2")]),
+            "unable to find non-meta parameter from TrialParameters in ParameterAssignment: \
+             parameter: lr, parameter assignment: map[depth:2]"
+        );
+        assert_eq!(
+            refused("lr", &[("lr", "1"), ("depth", "2")]),
+            "unable to find parameter from ParameterAssignment in TrialParameters: \
+             parameter assignments: [{lr 1} {depth 2}], non-meta trial parameter count: 1"
+        );
+        assert_eq!(
+            refused("${trialSpec.Labels[a]}", &[]),
+            "illegal reference of trial metadata: ${trialSpec.Labels[a]}; failed to fetch Label: a"
+        );
+        let broken = refused("lr", &[("lr", r#"a " b"#)]);
+        assert!(broken.starts_with("failed to convert string to unstructured: "), "{broken}");
+    }
+}

@@ -1,8 +1,12 @@
 //! Experiments that run, end for each of Katib's reasons, and go on.
 
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ConfigMap, Event},
+};
 use kube::{
     Api, ResourceExt as _,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 
@@ -59,22 +63,63 @@ async fn the_goal_comes_before_failures_and_failures_before_the_last_trial() {
 
 #[tokio::test]
 async fn a_raised_budget_brings_an_experiment_back() {
-    let cluster = Cluster::new();
-    cluster.search(json!({"maxTrialCount": 2, "resumePolicy": "LongRunning"})).await;
-    for trial in cluster.running(2).await {
-        cluster.fails(&trial).await;
+    for policy in ["LongRunning", "FromVolume"] {
+        let cluster = Cluster::new();
+        cluster.search(json!({"maxTrialCount": 2, "resumePolicy": policy})).await;
+        for trial in cluster.running(2).await {
+            cluster.fails(&trial).await;
+        }
+        cluster.shows("ExperimentCreated, not Running, ExperimentMaxTrialsReached").await;
+        let more = Patch::Merge(json!({"spec": {"maxTrialCount": 3}}));
+        let experiments: Api<Experiment> = cluster.api();
+        experiments.patch("search", &PatchParams::default(), &more).await.unwrap();
+        cluster.reaches(&cluster.running(1).await[0], "0.5").await;
+        let end =
+            "ExperimentCreated, ExperimentRestarting, not Running, ExperimentMaxTrialsReached";
+        let status = cluster.shows(end).await.status.unwrap();
+        assert_eq!((status.trials_failed, status.trials_succeeded), (2, 1), "{policy}");
+        let again = Patch::Merge(json!({"spec": {"parallelTrialCount": 1}}));
+        let refused = experiments.patch("search", &PatchParams::default(), &again).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("must be greater than status.trials count"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn what_may_not_be_resumed_ends_for_good() {
+    let cluster = Cluster::new();
+    cluster.search(json!({"maxTrialCount": 1, "parallelTrialCount": 1})).await;
+    cluster.fails(&cluster.running(1).await[0]).await;
     cluster.shows("ExperimentCreated, not Running, ExperimentMaxTrialsReached").await;
     let more = Patch::Merge(json!({"spec": {"maxTrialCount": 3}}));
     let experiments: Api<Experiment> = cluster.api();
-    experiments.patch("search", &PatchParams::default(), &more).await.unwrap();
-    cluster.reaches(&cluster.running(1).await[0], "0.5").await;
-    let end = "ExperimentCreated, ExperimentRestarting, not Running, ExperimentMaxTrialsReached";
-    let status = cluster.shows(end).await.status.unwrap();
-    assert_eq!((status.trials_failed, status.trials_succeeded), (2, 1));
-    let again = Patch::Merge(json!({"spec": {"maxTrialCount": 3, "parallelTrialCount": 1}}));
-    let refused = experiments.patch("search", &PatchParams::default(), &again).await.unwrap_err();
-    assert!(refused.to_string().contains("must be greater than status.trials count"), "{refused}");
+    let refused = experiments.patch("search", &PatchParams::default(), &more).await.unwrap_err();
+    assert!(refused.to_string().contains("Experiment can be restarted if"), "{refused}");
+}
+
+#[tokio::test]
+async fn trials_are_made_from_a_config_map() {
+    let cluster = Cluster::new();
+    let template = "apiVersion: batch/v1\nkind: Job\nspec:\n  template:\n    spec:\n      restartPolicy: Never\n      \
+                    containers:\n      - {name: main, image: localhost/host-python, command: [run, '${trialParameters.x}']}\n";
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "templates"},
+        "data": {"job.yaml": template}});
+    let maps: Api<ConfigMap> = cluster.api();
+    let map = serde_json::from_value(map).unwrap();
+    maps.create(&PostParams::default(), &map).await.unwrap();
+    let source = json!({"configMapName": "templates", "configMapNamespace": "default",
+        "templatePath": "job.yaml"});
+    let condition =
+        |type_: &str| format!(r#"status.conditions.#(type=="{type_}")#|#(status=="True")#"#);
+    cluster
+        .search(json!({"trialTemplate": {"trialSpec": null, "configMap": source,
+            "successCondition": condition("Complete"), "failureCondition": condition("Failed")}}))
+        .await;
+    let trial = &cluster.running(2).await[0];
+    let job: Job = cluster.api().get(&trial.name_any()).await.unwrap();
+    let container = &job.spec.as_ref().unwrap().template.spec.as_ref().unwrap().containers[0];
+    let value = trial.spec.parameter_assignments[0].value.clone();
+    assert_eq!(container.command, Some(vec!["run".to_owned(), value]));
 }
 
 #[tokio::test]
@@ -119,10 +164,9 @@ async fn a_parameter_that_no_trial_takes_is_told_by_an_event() {
     let cluster = Cluster::new();
     let parameter = |name: &str| json!({"name": name, "parameterType": "int", "feasibleSpace": {"min": "1", "max": "9"}});
     cluster.search(json!({"parameters": [parameter("x"), parameter("y")]})).await;
-    let told =
-        |it: &k8s_openapi::api::core::v1::Event| it.reason.as_deref() == Some("ReconcileError");
+    let told = |it: &Event| it.reason.as_deref() == Some("ReconcileError");
     let event = loop {
-        let events = cluster.list::<k8s_openapi::api::core::v1::Event>().await;
+        let events = cluster.list::<Event>().await;
         if let Some(event) = events.into_iter().find(told) {
             break event;
         }
@@ -147,7 +191,7 @@ async fn a_trial_has_its_experiments_labels_and_its_values() {
     assert_eq!(trial.labels()["katib.kubeflow.org/experiment"], "search");
     let end = trial.name_any().strip_prefix("search-").unwrap().to_owned();
     assert!(end.len() == 8 && end.chars().all(|it| "bcdfghjklmnpqrstvwxz2456789".contains(it)));
-    let jobs = cluster.list::<k8s_openapi::api::batch::v1::Job>().await;
+    let jobs = cluster.list::<Job>().await;
     let job = &jobs[0];
     assert_eq!(job.name_any(), trial.name_any());
     assert_eq!(job.owner_references()[0].kind, "Trial");
