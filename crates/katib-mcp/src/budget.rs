@@ -26,23 +26,22 @@ const USED_UP: Sign = Sign::documented(
     "github.com/kubeflow/katib pkg/controller.v1beta1/experiment/util/status_util.go",
 );
 
-/// Changes an optimization job's budget, nothing else. Call it for more trials, also after the last
-/// one.
+/// Changes an optimization job's budget, also after its last trial.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct UpdateOptimizationJob {
     /// The job.
     name: String,
     /// In all.
-    #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(range(min = 1))]
     max_trial_count: Option<i32>,
     /// At a time.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1))]
     parallel_trial_count: Option<i32>,
-    /// Failed ones that end it.
-    #[schemars(range(min = 0, max = 10_000))]
+    /// Failed.
+    #[schemars(range(min = 0))]
     max_failed_trial_count: Option<i32>,
-    /// Default: yours.
+    /// Yours.
     namespace: Option<String>,
 }
 

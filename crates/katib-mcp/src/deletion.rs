@@ -19,14 +19,13 @@ use crate::{
 
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<DeleteOptimizationJob>()];
 
-/// Deletes an optimization job with its trials, logs and metrics. Call it to stop it for good; the
-/// preview shows what is lost.
+/// Deletes an optimization job and its trials.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DeleteOptimizationJob {
     /// The job.
     name: String,
-    /// Default: yours.
+    /// Yours.
     namespace: Option<String>,
 }
 

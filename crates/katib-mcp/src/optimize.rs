@@ -42,74 +42,64 @@ pub(crate) const JOBS: Resource = Resource::namespaced("batch", "jobs");
 /// What proposed names start with.
 const NAMES: &str = "tune";
 
-/// Searches good hyper-parameters: runs training code as trials, each with other values, and
-/// compares a metric that it must print as `name=value`. Call it unconfirmed first: the preview
-/// checks everything.
+/// Searches good hyper-parameters by running training code many times. Call it unconfirmed first.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Optimize {
-    /// What to search, such as {"lr": {"min": 1e-4, "max": 0.1, "log": true}, "layers": {"type":
-    /// "int", "min": 1, "max": 8}, "opt": ["sgd", "adam"]}, and fixed values. Reach the code as
-    /// --name=value, and as JSON in $FUNC_ARGS.
+    /// Searched or fixed: {"lr": {"min": 1e-4, "max": 0.1, "log": true}, "width": {"type": "int",
+    /// "min": 8, "max": 64}, "opt": ["sgd", "adam"], "epochs": 5}. Reach the code as --name=value.
     parameters: Map<String, Value>,
-    /// As printed: "accuracy" for accuracy=0.9.
-    #[schemars(length(min = 1, max = 100))]
+    /// The code must print NAME=VALUE.
     objective_metric_name: String,
-    /// Default: as the metric's name tells.
+    /// Default: by name.
     objective_type: Option<Direction>,
-    /// Ends the search when reached.
+    /// Ends the search.
     objective_goal: Option<f64>,
-    /// Recorded too.
+    /// Others.
     #[serde(default)]
-    #[schemars(length(max = 20))]
     additional_metric_names: Vec<String>,
-    /// A whole Python program; or give command or train_job.
-    #[schemars(length(min = 1, max = 524_288))]
+    /// A whole Python program; or command, or train_job.
     script: Option<String>,
     /// For pip.
     #[serde(default)]
-    #[schemars(length(max = 50))]
     packages: Vec<String>,
     /// From list_runtimes.
     runtime: Option<String>,
     /// Default: the runtime's.
-    #[schemars(length(max = 500))]
     image: Option<String>,
-    /// Of an image. Parameters are appended, or stand where ${trialParameters.NAME} does.
+    /// Parameters follow it, or stand for ${trialParameters.NAME}.
     #[serde(default)]
-    #[schemars(length(max = 128))]
     command: Vec<String>,
-    /// One whose code and settings each trial repeats.
+    /// Each trial repeats it.
     train_job: Option<String>,
     /// random (default), grid, tpe, multivariate-tpe, bayesianoptimization, cmaes, sobol, hyperband,
     /// pbt.
     algorithm_name: Option<String>,
-    /// By name, such as {"random_state": 1}.
+    /// {"random_state": 1}.
     #[serde(default)]
     algorithm_settings: Map<String, Value>,
-    /// medianstop's min_trials_required and start_step; {} for the defaults.
+    /// medianstop's settings, or {}.
     early_stopping: Option<Map<String, Value>>,
     /// Default: 10.
-    #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(range(min = 1))]
     max_trial_count: Option<i32>,
     /// Default: 3.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1))]
     parallel_trial_count: Option<i32>,
     /// Default: 3.
-    #[schemars(range(min = 0, max = 10_000))]
+    #[schemars(range(min = 0))]
     max_failed_trial_count: Option<i32>,
-    /// Such as {"cpu": 2, "memory": "4Gi", "gpu": 1}.
+    /// {"cpu": 2, "memory": "4Gi"}.
     #[serde(default)]
     resources_per_trial: Map<String, Value>,
-    /// A secret only as {"secret": NAME, "key": KEY}.
+    /// Or {"secret": NAME, "key": KEY}.
     #[serde(default)]
     env: Map<String, Value>,
-    #[schemars(description = "Needed to confirm.", length(max = 63))]
+    #[schemars(description = "Needed to confirm.")]
     name: Option<String>,
-    /// Default: yours.
+    /// Yours.
     namespace: Option<String>,
-    /// Of trials: queue, priority, time_limit_seconds, node_selector, tolerations, affinity,
-    /// volumes, volume_mounts, service_account_name, image_pull_secrets, labels, annotations.
+    /// As of run_custom_training: queue, volumes …
     #[serde(default)]
     options: Map<String, Value>,
 }

@@ -5,8 +5,10 @@ mod demo;
 
 use std::process::ExitCode;
 
-use kubeflow_mcp_core::cli::{self, Info};
 // Linking a component is what registers its tools.
+#[cfg(feature = "katib")]
+use katib_mcp as _;
+use kubeflow_mcp_core::cli::{self, Info};
 #[cfg(feature = "trainer")]
 use trainer_mcp as _;
 
