@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use crate::{session::Session, tools};
 
-/// A sound call of a tool that writes, in a cluster where there is one suspended job, `idle`.
+/// A sound call of a tool that writes, in a cluster where there is one suspended job, `idle`, and a
+/// search, `search`.
 fn fixture(tool: &str) -> Value {
     match tool {
         "run_custom_training" => json!({"script": "print(1)\n", "name": "mnist"}),
@@ -32,8 +33,16 @@ fn fixture(tool: &str) -> Value {
         }
         "patch_runtime" => json!({"name": "python", "patch": {"mlPolicy": {"numNodes": 2}}}),
         "delete_runtime" => json!({"name": "python", "even_if_used": true}),
+        "optimize" => search("digits"),
+        "update_optimization_job" => json!({"name": "search", "max_trial_count": 12}),
+        "delete_optimization_job" => json!({"name": "search"}),
         other => panic!("{other} writes: give it a call to confirm"),
     }
+}
+
+fn search(name: &str) -> Value {
+    json!({"script": "print('loss=1')\n", "name": name, "objective_metric_name": "loss",
+        "parameters": {"lr": {"min": 0.1, "max": 0.9}}})
 }
 
 /// Tools that remove again what they make, and wait for it to end, which nothing does here.
@@ -81,6 +90,9 @@ async fn an_unconfirmed_call_changes_nothing_and_a_confirmed_one_does() {
         session.call("run_custom_training", idle).await;
         let suspend = json!({"name": "idle", "action": "suspend", "confirmed": true});
         session.call("update_training_job", suspend).await;
+        let mut search = search("search");
+        search["confirmed"] = json!(true);
+        session.call("optimize", search).await;
 
         let before = objects(session.kube()).await;
         assert!(before.contains_key("trainjobs default/idle"), "{:?}", before.keys());

@@ -12,7 +12,7 @@ const READING: &[&str] = &["get", "list", "watch"];
 #[test]
 fn every_component_is_linked() {
     let names: Vec<&str> = ToolSet::linked().iter().map(|set| set.name).collect();
-    assert_eq!(names, ["core", "trainer"]);
+    assert_eq!(names, ["core", "katib", "trainer"]);
 }
 
 #[test]

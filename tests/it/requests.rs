@@ -21,6 +21,10 @@ async fn calls_ask_the_cluster_seldom() {
         session.call("run_custom_training", job).await;
     }
     let job = json!({"name": "counted-7"});
+    let search = json!({"script": "print()", "name": "search", "objective_metric_name": "loss",
+        "parameters": {"lr": {"min": 0.1, "max": 0.9}}, "confirmed": true});
+    session.call("optimize", search.clone()).await;
+    let searched = json!({"name": "search"});
     let everything = json!({"arguments": {
         "env": {"HF_TOKEN": {"secret": "hf", "key": "token"}},
         "options": {"queue": "team",
@@ -37,6 +41,10 @@ async fn calls_ask_the_cluster_seldom() {
         ("get_cluster_resources", json!({}), 3),
         ("pre_flight", json!({"arguments": {}}), 12),
         ("pre_flight", everything, 12),
+        ("optimize", search, 10), // Rehearsed as a whole, then done.
+        ("list_optimization_jobs", json!({}), 1),
+        ("get_optimization_job", searched.clone(), 3),
+        ("get_best_results", searched, 3),
     ] {
         let before = count.load(Ordering::SeqCst);
         session.call(tool, arguments.clone()).await;

@@ -59,6 +59,10 @@ async fn results_fit_the_schemas_they_are_published_with() {
     let runtime = json!({"name": listed["runtimes"][0]["name"]});
     runtimes::add_torchtune(&session.kube(), "default", "localhost/host-python").await;
     let tune = json!({"model": "hf://meta-llama/Llama-3.2-1B", "dataset": "hf://tatsu-lab/alpaca", "name": "tuned"});
+    let search = json!({"script": "print('loss=0.5')", "name": "search", "confirmed": true,
+        "objective_metric_name": "loss", "parameters": {"lr": {"min": 0.1, "max": 0.9}},
+        "max_trial_count": 2});
+    let searched = json!({"name": "search"});
     let calls = [
         ("health_check", json!({})),
         ("get_cluster_resources", json!({})),
@@ -88,6 +92,17 @@ async fn results_fit_the_schemas_they_are_published_with() {
         ("update_training_job", json!({"name": "other", "action": "suspend"})),
         ("retry_training_job", json!({"job": "schema", "name": "again"})),
         ("delete_training_job", job),
+        ("optimize", search),
+        ("wait_for_optimization", json!({"name": "search", "timeout_seconds": 120})),
+        ("list_optimization_jobs", json!({})),
+        ("get_optimization_job", searched.clone()),
+        ("get_best_results", searched.clone()),
+        ("get_trial_metrics", searched.clone()),
+        ("get_optimization_logs", searched.clone()),
+        ("get_optimization_events", searched.clone()),
+        ("diagnose_optimization_job", searched.clone()),
+        ("update_optimization_job", json!({"name": "search", "max_trial_count": 3})),
+        ("delete_optimization_job", searched),
     ];
     let other =
         json!({"script": "import time; time.sleep(60)", "name": "other", "confirmed": true});

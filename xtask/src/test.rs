@@ -121,8 +121,10 @@ fn features() -> anyhow::Result<()> {
     for subset in [
         "kubeflow-mcp --no-default-features",
         "kubeflow-mcp --no-default-features --features trainer",
+        "kubeflow-mcp --no-default-features --features katib",
         "kubeflow-mcp --no-default-features --features local",
         "trainer-mcp --no-default-features",
+        "katib-mcp --no-default-features",
         "local-kube --no-default-features",
     ] {
         shell::run(&mut shell::cargo(&format!("check --quiet --package {subset}")))?;
