@@ -131,7 +131,13 @@ pub fn annotation(points: &[Point]) -> String {
     }
     let curves: BTreeMap<_, _> = curves(points).into_iter().collect();
     let most = (MOST_KEPT / curves.len().max(1)).max(2);
-    let kept: Vec<_> = curves.into_values().flat_map(|it| thinned(it, most)).collect();
+    // How a trial began is what early stopping goes by: that is kept as it was.
+    let kept = curves.into_values().flat_map(|mut curve| {
+        let rest = curve.split_off(curve.len().min(most / 4));
+        let left = most - curve.len();
+        curve.into_iter().chain(thinned(rest, left))
+    });
+    let kept: Vec<_> = kept.collect();
     serde_json::to_string(&kept).expect("points are plain text")
 }
 
@@ -231,6 +237,25 @@ mod tests {
         let warned = "W0825 10:11:12.123456      15 file.go:99] Metrics will not have: loss=0.3";
         assert_eq!(printed(warned), None);
         assert_eq!(printed("loss=0.3"), None);
+    }
+
+    #[test]
+    fn of_many_points_each_metric_keeps_how_it_began_and_where_it_ended() {
+        let points = |name: &str, count: usize| -> Vec<Point> {
+            let point =
+                |number: usize| Point { name: name.into(), value: number.to_string(), at: None };
+            (0..count).map(point).collect()
+        };
+        let many = [points("loss", 1000), points("acc", 10), points("time", 251)].concat();
+        let kept = kept(&annotation(&many));
+        let curves = curves(&kept);
+        let told = |name: &str| {
+            let curve = &curves[name];
+            (curve.len(), curve[7].value.as_str(), curve[curve.len() - 1].value.as_str())
+        };
+        assert_eq!(told("loss"), (166, "7", "999"));
+        assert_eq!(told("acc"), (10, "7", "9"));
+        assert_eq!(told("time"), (166, "7", "250"));
     }
 
     #[test]
