@@ -2,8 +2,8 @@
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
+use workloads::logs::seconds;
 
-use super::seconds;
 use crate::testing::{ByHand, Logs, status};
 
 const PRINTED: Logs = |pod, query| match pod {
