@@ -36,7 +36,8 @@ fn check(namespace: &Namespace, signs: &[&str], seen: &[Seen], expected: &Expect
 
 /// All signs of all crates.
 fn signs() -> Vec<Sign> {
-    [kubeflow_mcp_core::signs(), workloads::signs(), trainer_mcp::signs()].concat()
+    [kubeflow_mcp_core::signs(), workloads::signs(), trainer_mcp::signs(), katib_mcp::signs()]
+        .concat()
 }
 
 #[test]
@@ -133,6 +134,25 @@ fn every_sign_is_seen_by_a_test_or_stands_written() {
         storageclass.kubernetes.io/is-default-class: k8s.io/kubernetes pkg/volume/util/storageclass.go
         Active: sigs.k8s.io/kueue apis/kueue/v1beta1/localqueue_types.go
         this cluster runs Pods as processes and cannot run: this project's local cluster
+        unable to find primary container: kubeflow/katib pkg/webhook/v1beta1/pod/utils.go
+        Unable to find primary container: kubeflow/katib pkg/webhook/v1beta1/pod/utils.go
+        Failed to get container image: kubeflow/katib pkg/webhook/v1beta1/pod/utils.go
+        Failed to parse image: kubeflow/katib pkg/webhook/v1beta1/pod/utils.go
+        failed calling webhook: k8s.io/apiserver pkg/admission/plugin/webhook
+        metrics-logger-and-collector: kubeflow/katib pkg/webhook/v1beta1/pod/inject_webhook.go
+        unable to find main pid from the process list: kubeflow/katib pkg/metricscollector/v1beta1/common/pns.go
+        Could not connect to DB manager service: kubeflow/katib cmd/metricscollector/v1beta1/file-metricscollector/main.go
+        Failed to Report logs: kubeflow/katib cmd/metricscollector/v1beta1/file-metricscollector/main.go
+        code = Unavailable: google.golang.org/grpc codes/codes.go
+        Multiple children processes are not supported: kubeflow/katib cmd/metricscollector/v1beta1/file-metricscollector/main.go
+        ReconcileError: kubeflow/katib pkg/controller.v1beta1/consts/const.go
+        unable to find parameter from ParameterAssignment in TrialParameters: kubeflow/katib pkg/controller.v1beta1/experiment/manifest/generator.go
+        clean-metrics-in-db: kubeflow/katib pkg/controller.v1beta1/trial/trial_controller_util.go
+        Objective metric : kubeflow/katib pkg/metricscollector/v1beta1/file-metricscollector/file-metricscollector.go
+        Metrics reported. :: kubeflow/katib cmd/metricscollector/v1beta1/file-metricscollector/main.go
+        the namespace lacks label: github.com/kubeflow/katib pkg/webhook/v1beta1/experiment/validation_webhook.go
+        unable to get Suggestion config data for algorithm: github.com/kubeflow/katib pkg/webhook/v1beta1/experiment/validator/validator.go
+        ExperimentMaxTrialsReached: github.com/kubeflow/katib pkg/controller.v1beta1/experiment/util/status_util.go
     "#]]
     .assert_eq(&documented);
 }

@@ -164,8 +164,12 @@ pub fn rows(mut events: Vec<Event>) -> Vec<Row> {
 
 /// Events are repeats of each other when only names and numbers in their messages differ.
 fn sameness(event: &Event) -> [String; 4] {
+    let own = event.involved_object.name.as_deref().filter(|it| !it.is_empty());
+    let differs = |word: &str| {
+        word.contains(|it: char| it.is_ascii_digit()) || own.is_some_and(|own| word.contains(own))
+    };
     let words = event.message.as_deref().unwrap_or_default().split_whitespace();
-    let plain = words.map(|it| if it.contains(|c: char| c.is_ascii_digit()) { "#" } else { it });
+    let plain = words.map(|it| if differs(it) { "#" } else { it });
     [
         event.type_.clone().unwrap_or_default(),
         event.involved_object.kind.clone().unwrap_or_default(),
@@ -247,6 +251,10 @@ mod tests {
                 "lastTimestamp": format!("2026-08-21T10:00:{index:02}Z")}))
         };
         let mut all: Vec<Event> = (0..50).map(pulled).collect();
+        all.extend(["tune-bcdfghjk", "tune-lmnpqrst"].map(|name| {
+            event(json!({"involvedObject": {"kind": "Trial", "name": name}, "reason": "JobCreated",
+                "message": format!("Job {name} has been created")}))
+        }));
         all.push(event(json!({"type": "Warning", "reason": "BackOff", "count": 4,
             "message": "back-off \u{1b}[31mrestarting", "lastTimestamp": "2026-08-21T10:01:00Z",
             "firstTimestamp": "2026-08-21T10:00:00Z"})));
@@ -254,7 +262,8 @@ mod tests {
             rows(all).iter().map(|it| serde_json::to_string(it).unwrap()).collect();
         expect![[r#"
             {"last":"2026-08-21T10:01:00Z","type":"Warning","reason":"BackOff","object":"Pod/mnist-node-0-0-abcde","message":"back-off [31mrestarting","count":4,"first":"2026-08-21T10:00:00Z"}
-            {"last":"2026-08-21T10:00:49Z","type":"Normal","reason":"Pulled","object":"Pod/p-49","message":"pulled in 49ms","count":50,"first":"2026-08-21T10:00:00Z","objects":50}"#]]
+            {"last":"2026-08-21T10:00:49Z","type":"Normal","reason":"Pulled","object":"Pod/p-49","message":"pulled in 49ms","count":50,"first":"2026-08-21T10:00:00Z","objects":50}
+            {"last":"2026-08-21T09:00:00Z","type":"Normal","reason":"JobCreated","object":"Trial/tune-bcdfghjk","message":"Job tune-bcdfghjk has been created","count":2,"first":"2026-08-21T09:00:00Z","objects":2}"#]]
         .assert_eq(&rows.join("\n"));
     }
 }

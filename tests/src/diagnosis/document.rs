@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use schemars::JsonSchema;
 use serde_json::Value;
 use workloads::diagnosis::Code;
 
@@ -13,6 +14,13 @@ const INTRODUCTION: &str = "\
 Written by `cargo xtask generate`. `diagnose_training_job` reads a TrainJob and what was made for it, and names
 what keeps it from succeeding: each cause with a stable code, its evidence, how sure it is, and what to do next.
 That nothing is wrong is an answer.
+
+";
+const OPTIMIZATION: &str = "
+## Causes of optimization jobs
+
+`diagnose_optimization_job` does the same for a Katib Experiment, its algorithm and its trials. Where a trial's
+workload fails or does not start, it is diagnosed as above, with the codes of above.
 
 ";
 const CONFUSION: &str = "
@@ -28,11 +36,19 @@ const NOTHING: &str = "nothing wrong";
 
 pub fn document(outcomes: &[Outcome]) -> String {
     let mut text = INTRODUCTION.to_owned();
-    text += "## Causes\n\n| code | meaning |\n|---|---|\n";
-    for (code, meaning) in meanings() {
+    text += "## Causes\n\n";
+    text += &glossary(&meanings());
+    text += OPTIMIZATION;
+    text += &glossary(&meanings_of::<katib_mcp::diagnosis::Code>());
+    text + CONFUSION + &table(outcomes)
+}
+
+fn glossary(meanings: &[(String, String)]) -> String {
+    let mut text = "| code | meaning |\n|---|---|\n".to_owned();
+    for (code, meaning) in meanings {
         writeln!(text, "| `{code}` | {meaning} |").expect("a String takes everything");
     }
-    text + CONFUSION + &table(outcomes)
+    text
 }
 
 /// A row for each cause: how many cases there are, and as what they were diagnosed.
@@ -61,9 +77,13 @@ fn first(codes: &[String]) -> &str {
     codes.first().map_or(NOTHING, String::as_str)
 }
 
-/// All codes, with what each means.
+/// All codes of workloads, with what each means.
 pub fn meanings() -> Vec<(String, String)> {
-    let schema = Value::from(schemars::schema_for!(Code));
+    meanings_of::<Code>()
+}
+
+fn meanings_of<Codes: JsonSchema>() -> Vec<(String, String)> {
+    let schema = Value::from(schemars::schema_for!(Codes));
     let codes = schema["oneOf"].as_array().expect("an enum").iter();
     let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
     codes.map(|it| (text(&it["const"]), text(&it["description"]))).collect()

@@ -6,6 +6,8 @@ use std::sync::{
 };
 
 use expect_test::expect;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::PostParams;
 use serde_json::json;
 
 use crate::testing::{ByHand, condition, metric, search};
@@ -76,6 +78,24 @@ async fn who_may_see_experiments_alone_sees_them() {
         let missing = cluster.call("get_optimization_job", json!({"name": name})).await;
         assert_eq!(missing["code"], code, "{missing}");
     }
+}
+
+/// Katib's successor is explained as far as there is something to explain.
+#[tokio::test]
+async fn what_is_not_listed_is_told() {
+    let cluster = ByHand::new().await;
+    let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let definition = json!({"metadata": {"name": "optimizationjobs.trainer.kubeflow.org"},
+        "spec": {"group": "trainer.kubeflow.org", "scope": "Namespaced",
+            "names": {"kind": "OptimizationJob", "plural": "optimizationjobs"},
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": open}}]}});
+    let definition: CustomResourceDefinition =
+        serde_json::from_value(definition).expect("a definition");
+    let definitions: kube::Api<CustomResourceDefinition> = kube::Api::all(cluster.cluster.client());
+    definitions.create(&PostParams::default(), &definition).await.expect("created");
+    let listed = cluster.call("list_optimization_jobs", json!({})).await;
+    assert!(listed["note"].to_string().contains("no controller"), "{listed}");
 }
 
 /// An algorithm that refuses the search is not told by the experiment itself.

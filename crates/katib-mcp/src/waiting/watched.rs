@@ -209,6 +209,11 @@ impl Watched {
             };
             line += &format!(", {count} {word}");
         }
+        let starts = self.suggestion.values().find(|it| it.state.phase == "Pending");
+        if let Some(pod) = starts.filter(|_| self.trials.is_empty()) {
+            let why = pod.state.reason.as_deref().unwrap_or("no reason given");
+            line += &format!(", the algorithm starts: {why}");
+        }
         if let Some(best) = self.best() {
             let metric = self.objective().objective_metric_name;
             line += &format!(", best {metric}={}", best.shown());
