@@ -1,4 +1,5 @@
 //! Searches by every algorithm in a cluster in the process: their services and trials really run.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -189,7 +190,7 @@ async fn hyperband_runs_through_its_plan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_service_needs_and_cannot_get_is_said_by_its_suggestion() {
+async fn what_an_algorithm_cannot_search_fails_the_experiment_with_the_reason() {
     let katib = Katib::new().await;
     let grid = json!({"maxTrialCount": 8});
     katib.search("endless", "grid", json!({}), grid).await;

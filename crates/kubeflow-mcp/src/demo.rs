@@ -1,6 +1,12 @@
-//! The main job from start to end: an MCP client has a model trained on a throw-away cluster.
+//! The main jobs from start to end: an MCP client has a model trained, or its parameters searched, on
+//! a throw-away cluster.
 
-mod story;
+#[cfg(feature = "katib")]
+mod plot;
+#[cfg(feature = "katib")]
+mod search;
+mod telling;
+mod training;
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -13,7 +19,10 @@ use kubeflow_mcp_core::{
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Trains a classifier of handwritten digits, in a few seconds.
-const SCRIPT: &str = include_str!("demo/train.py");
+const TRAINING: &str = include_str!("demo/train.py");
+/// Judges another one by cross-validation.
+#[cfg(feature = "katib")]
+const SEARCH: &str = include_str!("demo/search.py");
 
 /// Watch an MCP client have a model trained, on a cluster that exists only for that
 ///
@@ -22,9 +31,23 @@ const SCRIPT: &str = include_str!("demo/train.py");
 /// for scikit-learn; no cluster, and nothing of yours is touched.
 #[derive(Debug, Args)]
 struct DemoArgs {
+    #[cfg(feature = "katib")]
+    #[command(subcommand)]
+    part: Option<Part>,
+
     /// Train with this Python program instead; it prints a line with accuracy=NUMBER
-    #[arg(long, value_name = "FILE", hide = true)]
+    #[arg(long, value_name = "FILE", hide = true, global = true)]
     script: Option<PathBuf>,
+}
+
+#[cfg(feature = "katib")]
+#[derive(Debug, clap::Subcommand)]
+enum Part {
+    /// Watch it search for the hyper-parameters of a classifier, in 20 trials
+    ///
+    /// It tries the defaults, previews a search, starts it, follows its trials, and shows them as a
+    /// table and as a plot. It needs the same, and the first time a network for Optuna too.
+    Optimize,
 }
 
 /// The command, for the command line.
@@ -33,18 +56,17 @@ pub(crate) fn extra() -> Extra {
 }
 
 fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let DemoArgs { script } = DemoArgs::from_arg_matches(matches)?;
-    let script = match script {
-        Some(file) => fs::read_to_string(&file)
-            .with_context(|| format!("could not read {}", file.display()))?,
-        None => SCRIPT.to_owned(),
-    };
+    let arguments = DemoArgs::from_arg_matches(matches)?;
+    let script = arguments.script.as_ref().map(|file| {
+        fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))
+    });
+    let script = script.transpose()?;
     cli::block_on(async {
         let folder = tempfile::Builder::new().prefix("kubeflow-mcp-demo-").tempdir()?;
         let home = Home::find(Some(folder.path().join("cluster")))?;
         // Whatever happens, what was started is ended before we are.
         let outcome = tokio::select! {
-            outcome = story::tell(&home, &script) => outcome,
+            outcome = tell(&arguments, &home, script.as_deref()) => outcome,
             interruption = interrupted() => interruption,
         };
         let cleared = home.delete().await;
@@ -52,6 +74,18 @@ fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         cleared.context("the demo's cluster could not be cleared away")?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+async fn tell(
+    #[cfg_attr(not(feature = "katib"), expect(unused))] arguments: &DemoArgs,
+    home: &Home,
+    script: Option<&str>,
+) -> anyhow::Result<()> {
+    #[cfg(feature = "katib")]
+    if let Some(Part::Optimize) = arguments.part {
+        return search::tell(home, script.unwrap_or(SEARCH)).await;
+    }
+    training::tell(home, script.unwrap_or(TRAINING)).await
 }
 
 async fn interrupted() -> anyhow::Result<()> {

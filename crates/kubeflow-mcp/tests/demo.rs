@@ -57,6 +57,43 @@ fn the_demo_ends_with_the_accuracy_that_the_job_states() {
     assert!(crippled < trained, "{crippled} and {trained}");
 }
 
+/// A number behind some words.
+#[cfg(feature = "katib")]
+fn after(told: &str, words: &str) -> f64 {
+    let (_, rest) = told.split_once(words).unwrap_or_else(|| panic!("{words:?} in {told}"));
+    let number: String = rest.chars().take_while(|it| it.is_ascii_digit() || *it == '.').collect();
+    number.trim_end_matches('.').parse().unwrap()
+}
+
+#[cfg(feature = "katib")]
+#[test]
+fn a_search_of_20_trials_beats_the_defaults() {
+    let output = demo(&["optimize"], &[]);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let defaults = after(&told, "accuracy=");
+    let best = after(&told, "the model is right about ");
+    assert!(best / 100.0 >= defaults + 0.01, "{best} % and {defaults}");
+    let rows = told.lines().filter(|it| it.trim_start().starts_with("tune-")).count();
+    assert_eq!(rows, 20, "{told}");
+    assert!(told.contains("The best values: alpha="), "{told}");
+    assert!(told.lines().any(|it| it.contains("│") && it.contains("·")), "{told}");
+}
+
+#[cfg(feature = "katib")]
+#[test]
+fn a_search_whose_trials_print_nothing_ends_with_the_reason() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    // Without parameters it prints what the demo asks for first.
+    let script = "import sys\nif len(sys.argv) == 1:\n    print('accuracy=0.5')\n";
+    std::fs::write(&file, script).unwrap();
+    let path: &Path = file.path();
+    let output = demo(&["optimize", "--script", path.to_str().unwrap()], &[]);
+    let said = complaint(&output);
+    assert!(said.contains("the search did not complete: "), "{said}");
+    assert!(said.contains("accuracy"), "{said}");
+}
+
 #[test]
 fn a_script_that_is_no_python_is_refused_before_anything_is_made() {
     let output = with_script("def train(:\n");

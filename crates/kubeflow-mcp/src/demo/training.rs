@@ -1,13 +1,10 @@
-//! The demo's steps, each told as a person would want to read it.
+//! The first part: a model is trained, and its accuracy read.
 
 use anyhow::{Context as _, bail};
-use kubeflow_mcp_core::{
-    cli::{Steps, say},
-    client::{McpClient, Reply},
-    local::Home,
-};
-use serde_json::{Map, Value, json};
-use tokio::process::Command;
+use kubeflow_mcp_core::{cli::say, client::McpClient, local::Home};
+use serde_json::{Value, json};
+
+use super::telling::{call, follow, heading, show, start, wrapped};
 
 /// As many of the log's last lines as a reader takes in.
 const LOG_LINES: usize = 6;
@@ -19,19 +16,6 @@ pub(super) async fn tell(home: &Home, script: &str) -> anyhow::Result<()> {
     let outcome = play(&client, script).await;
     client.close().await?;
     outcome
-}
-
-async fn start(home: &Home) -> anyhow::Result<McpClient> {
-    let program = std::env::current_exe().context("could not find the server's program")?;
-    let mut serve = Command::new(program);
-    serve.args(["--log", "error", "serve", "--local", "--local-dir"]).arg(home.path());
-    // The demo is the same whatever its user has configured.
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("KUBEFLOW_MCP_") {
-            serve.env_remove(name);
-        }
-    }
-    McpClient::start(&mut serve).await
 }
 
 async fn play(client: &McpClient, script: &str) -> anyhow::Result<()> {
@@ -58,13 +42,8 @@ async fn play(client: &McpClient, script: &str) -> anyhow::Result<()> {
     show(&format!("TrainJob {name} made in namespace {namespace}"))?;
 
     heading("Following it: wait_for_training")?;
-    let ended = {
-        // A reader who is gone misses the steps, not the work.
-        let mut steps = Steps::new(|step| show(step).unwrap_or_default());
-        let arguments = object(json!({"name": name, "timeout_seconds": 900}));
-        client.call("wait_for_training", arguments, |step| steps.show(&step)).await?
-    };
-    let ended = succeeded("wait_for_training", ended)?;
+    let arguments = json!({"name": name, "timeout_seconds": 900});
+    let ended = follow(client, "wait_for_training", arguments).await?;
     if ended.value["outcome"] != "reached" {
         show(&ended.text)?;
         bail!("the training job did not complete: {}", reason(&ended.value));
@@ -83,23 +62,9 @@ async fn play(client: &McpClient, script: &str) -> anyhow::Result<()> {
     say(&format!("Its own log says so: {line}"))
 }
 
-async fn call(client: &McpClient, tool: &str, arguments: Value) -> anyhow::Result<Reply> {
-    let reply = client.call(tool, object(arguments), |_| {}).await?;
-    succeeded(tool, reply)
-}
-
-fn succeeded(tool: &str, reply: Reply) -> anyhow::Result<Reply> {
-    if reply.failed {
-        let why = reply.value["message"].as_str().unwrap_or(&reply.text);
-        let next = reply.value["hint"].as_str().map(|it| format!("; {it}")).unwrap_or_default();
-        bail!("{tool}: {why}{next}");
-    }
-    Ok(reply)
-}
-
 /// Why a job did not complete, in one line. A program that failed tells why at the end of its log,
 /// and an installer at the end of what it said.
-fn reason(ending: &Value) -> String {
+pub(super) fn reason(ending: &Value) -> String {
     let last = |key: &str| ending[key].as_str().and_then(|it| it.lines().last());
     let crashed = ending["phase"] == "CrashLooping" || ending["phase"] == "Failed";
     if let Some(line) = last("log").filter(|_| crashed) {
@@ -112,42 +77,12 @@ fn reason(ending: &Value) -> String {
     said.join(": ")
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
 /// The last accuracy that a log states, with its line.
-fn accuracy(log: &str) -> Option<(&str, f64)> {
+pub(super) fn accuracy(log: &str) -> Option<(&str, f64)> {
     log.lines().rev().find_map(|line| {
         let stated = line.split_whitespace().rev().find_map(|it| it.strip_prefix("accuracy="))?;
         Some((line, stated.parse().ok()?))
     })
-}
-
-fn heading(text: &str) -> anyhow::Result<()> {
-    say("")?;
-    say(&format!("● {text}"))
-}
-
-fn show(text: &str) -> anyhow::Result<()> {
-    text.lines().try_for_each(|line| say(&format!("  {line}")))
-}
-
-/// The text in lines that a terminal shows whole.
-fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().filter(|line| line.len() + word.len() < 96);
-        match line {
-            Some(line) if line.is_empty() => line.push_str(word),
-            Some(line) => *line = format!("{line} {word}"),
-            None => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -176,13 +111,5 @@ mod tests {
             "CreateContainerError: ERROR: no such package",
         );
         check(json!({"phase": "Running", "log": log}), "Running");
-    }
-
-    #[test]
-    fn long_lines_are_wrapped_between_words() {
-        let text = ["list_training_jobs,"; 12].join(" ");
-        let wrapped = wrapped(&text);
-        assert!(wrapped.lines().all(|line| line.len() <= 96), "{wrapped}");
-        assert_eq!(wrapped.replace('\n', " "), text);
     }
 }
