@@ -148,6 +148,7 @@ fn every_sign_is_seen_by_a_test_or_stands_written() {
         ReconcileError: kubeflow/katib pkg/controller.v1beta1/consts/const.go
         unable to find parameter from ParameterAssignment in TrialParameters: kubeflow/katib pkg/controller.v1beta1/experiment/manifest/generator.go
         clean-metrics-in-db: kubeflow/katib pkg/controller.v1beta1/trial/trial_controller_util.go
+        the object has been modified: k8s.io/apiserver pkg/registry/generic/registry/store.go
         Objective metric : kubeflow/katib pkg/metricscollector/v1beta1/file-metricscollector/file-metricscollector.go
         Metrics reported. :: kubeflow/katib cmd/metricscollector/v1beta1/file-metricscollector/main.go
         the namespace lacks label: github.com/kubeflow/katib pkg/webhook/v1beta1/experiment/validation_webhook.go

@@ -20,7 +20,7 @@ const RECONCILED_WITHIN: SignedDuration = SignedDuration::from_secs(30);
 /// Its trials are deleted first.
 const DELETED_WITHIN: SignedDuration = SignedDuration::from_secs(60);
 
-pub(super) const SIGNS: &[Sign] = &[RECONCILE_ERROR, UNREFERENCED, DELETE_LOGS];
+pub(super) const SIGNS: &[Sign] = &[RECONCILE_ERROR, UNREFERENCED, DELETE_LOGS, MODIFIED];
 
 pub(super) const RECONCILE_ERROR: Sign =
     Sign::documented("ReconcileError", "kubeflow/katib pkg/controller.v1beta1/consts/const.go");
@@ -32,6 +32,12 @@ const UNREFERENCED: Sign = Sign::documented(
 const DELETE_LOGS: Sign = Sign::documented(
     "clean-metrics-in-db",
     "kubeflow/katib pkg/controller.v1beta1/trial/trial_controller_util.go",
+);
+
+/// Two of Katib's controllers at one object are ordinary, and passing.
+pub(super) const MODIFIED: Sign = Sign::documented(
+    "the object has been modified",
+    "k8s.io/apiserver pkg/registry/generic/registry/store.go",
 );
 
 pub(super) fn findings(snapshot: &Snapshot) -> Vec<Finding> {
@@ -130,10 +136,7 @@ fn other_error(snapshot: &Snapshot) -> Option<Finding> {
         it.reason.as_deref() == Some(RECONCILE_ERROR.name) && kinds.contains(&kind)
     });
     let error = errors.last()?;
-    // Two of Katib's controllers at one object are ordinary, and passing.
-    if message(error).contains("the object has been modified")
-        || ExperimentState::of(&snapshot.experiment).is_final()
-    {
+    if says(message(error), &[MODIFIED]) || ExperimentState::of(&snapshot.experiment).is_final() {
         return None;
     }
     let what = "Katib's controller reports an error";

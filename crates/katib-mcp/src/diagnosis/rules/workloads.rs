@@ -6,7 +6,10 @@ use kube::ResourceExt as _;
 use kubeflow_mcp_core::Sign;
 use workloads::{diagnosis::Certainty, events::when, pods::PodState};
 
-use super::{lifecycle::RECONCILE_ERROR, message, quoted, says, shown, trials_have};
+use super::{
+    lifecycle::{MODIFIED, RECONCILE_ERROR},
+    message, quoted, says, shown, trials_have,
+};
 use crate::{
     diagnosis::{
         finding::{Code, Finding},
@@ -18,6 +21,8 @@ use crate::{
 
 /// Pods that are on their way are there by then.
 const STARTS_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+/// Images are pulled and packages installed before that.
+const PREPARED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) const SIGNS: &[Sign] =
     &[PRIMARY_CONTAINER[0], PRIMARY_CONTAINER[1], IMAGE[0], IMAGE[1], WEBHOOK];
@@ -57,7 +62,7 @@ fn refused(snapshot: &Snapshot) -> Option<Finding> {
     let events = snapshot.events_that(|it| {
         let reason = it.reason.as_deref().unwrap_or_default();
         let telling = [RECONCILE_ERROR.name, "FailedCreate"].contains(&reason);
-        telling && active(it) && !message(it).contains("the object has been modified")
+        telling && active(it) && !says(message(it), &[MODIFIED])
     });
     let known = |signs: &[Sign]| events.iter().rev().find(|it| says(message(it), signs)).copied();
     let finding = |code, what: String, event: &Event| {
@@ -116,11 +121,12 @@ fn not_starting(snapshot: &Snapshot) -> Option<Finding> {
     let waits = |trial: &&&crate::api::Trial| {
         let started = trial.status.as_ref().and_then(|it| it.start_time.as_ref()).map(|it| it.0);
         let pods = snapshot.pods_of(&trial.name_any());
-        let works = pods.iter().any(|it| {
-            let state = PodState::of(it);
-            state.trouble.is_none() && state.phase != "Pending"
-        });
-        snapshot.age(started) >= STARTS_WITHIN && !works
+        let states: Vec<PodState> = pods.iter().map(|it| PodState::of(it)).collect();
+        let mut well = states.iter().filter(|it| it.trouble.is_none()).map(|it| it.phase.as_str());
+        let prepares = well.clone().any(|it| it == "Pending");
+        let works = well.any(|it| it != "Pending");
+        let patience = if prepares { PREPARED_WITHIN } else { STARTS_WITHIN };
+        snapshot.age(started) >= patience && !works
     };
     let running = snapshot.of_state(TrialState::Running);
     let waiting: Vec<_> = running.iter().filter(waits).collect();
