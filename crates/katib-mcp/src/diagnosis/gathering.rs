@@ -23,7 +23,7 @@ use crate::{
     api::{EXPERIMENT_LABEL, Experiment, Trial, kind},
     events::concerns,
     experiments::details::suggestion,
-    metrics::without_prefix,
+    metrics::printed,
     pods::{self, COLLECTOR},
     states::TrialState,
     trials::Trials,
@@ -157,7 +157,7 @@ pub(super) async fn of_workload(
         _ => return None,
     };
     let relays = kind(trial.spec.metrics_collector.as_ref()) == "StdOut";
-    let relay = Relay { container: COLLECTOR.name, line: without_prefix };
+    let relay = Relay { container: COLLECTOR.name, line: printed };
     let container = trial.spec.primary_container_name.clone().unwrap_or_default();
     let printing = Printing { container: &container, relay: Some(relay).filter(|_| relays) };
     let snapshot = diagnosis::gather(caller, job, printing).await;

@@ -82,6 +82,9 @@ class Training:
                 self.pid = int(marks[0].split(".")[0])
                 break
             if begun or time.monotonic() > deadline:
+                # What it has said tells why it was there so shortly.
+                for line in Lines(path).last():
+                    say(line)
                 fail("Failed to wait for worker container: unable to find main pid from the process list")
             time.sleep(SOON)
         self.descriptor = None

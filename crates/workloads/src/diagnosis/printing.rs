@@ -19,8 +19,8 @@ pub struct Printing<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Relay {
     pub container: &'static str,
-    /// What the program has printed in a line of the relay.
-    pub line: fn(&str) -> &str,
+    /// What the program has printed in a line of the relay, if it is not the relay's own.
+    pub line: fn(&str) -> Option<&str>,
 }
 
 /// A log that is to be read.
@@ -76,7 +76,7 @@ impl Relay {
     fn printed(&self, stamped: &str) -> String {
         let line = |it: &str| {
             let (time, text) = it.split_once(' ')?;
-            Some(format!("{time} {}\n", (self.line)(text)))
+            Some(format!("{time} {}\n", (self.line)(text)?))
         };
         stamped.lines().filter_map(line).collect()
     }
@@ -96,10 +96,11 @@ mod tests {
     fn a_relay_prints_behind_its_own_words() {
         let relay = Relay {
             container: "collector",
-            line: |it| it.split_once("] ").map_or(it, |(_, rest)| rest),
+            line: |it| Some(it.strip_prefix('I')?.split_once("] ")?.1),
         };
         let log = "2026-08-21T10:00:00Z I0821 10:00:00.0 7 main.go:1] loss=0.5\n\
-            2026-08-21T10:00:01Z I0821 10:00:01.0 7 main.go:1]   File \"train.py\", line 3\n";
+            2026-08-21T10:00:01Z I0821 10:00:01.0 7 main.go:1]   File \"train.py\", line 3\n\
+            2026-08-21T10:00:01Z F0821 10:00:01.0 7 main.go:2] there is no process\n";
         assert_eq!(
             relay.printed(log),
             "2026-08-21T10:00:00Z loss=0.5\n2026-08-21T10:00:01Z   File \"train.py\", line 3\n"
