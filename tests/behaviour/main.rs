@@ -9,6 +9,7 @@ mod conversation;
 mod diagnosis;
 mod differences;
 mod older;
+mod optimization;
 mod pods;
 mod rbac;
 mod signs;

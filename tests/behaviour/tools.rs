@@ -31,5 +31,5 @@ async fn a_reader_is_offered_no_tool_that_writes() {
     let namespace = cluster.namespace().await;
     let groups = ["system:masters"];
     let agent = namespace.agent("reader", &groups, Policy::of(Persona::Readonly)).await;
-    expect!["diagnose_training_job estimate_resources get_cluster_resources get_runtime get_training_events get_training_job get_training_logs health_check list_runtimes list_training_jobs pre_flight wait_for_training"].assert_eq(&agent.tools().await.join(" "));
+    expect!["diagnose_optimization_job diagnose_training_job estimate_resources get_best_results get_cluster_resources get_optimization_events get_optimization_job get_optimization_logs get_runtime get_training_events get_training_job get_training_logs get_trial_metrics health_check list_optimization_jobs list_runtimes list_training_jobs pre_flight wait_for_optimization wait_for_training"].assert_eq(&agent.tools().await.join(" "));
 }

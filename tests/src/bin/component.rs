@@ -1,7 +1,6 @@
 //! Plays the component of a tool set beside a real API server, for as long as it runs.
 
 use clap::Parser as _;
-use katib_mcp as _;
 use kubeflow_mcp as _; // Linking the crate registers every tool set.
 use kubeflow_mcp_tests::component;
 use tracing_subscriber::EnvFilter;
