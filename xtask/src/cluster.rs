@@ -1,5 +1,5 @@
-//! A real cluster for the tests: a Kubernetes control plane and the controllers of JobSet and Trainer,
-//! as processes on loopback.
+//! A real cluster for the tests: a Kubernetes control plane, the controllers of JobSet and Trainer, and
+//! Katib as we play it, as processes on loopback.
 
 mod credentials;
 mod down;
