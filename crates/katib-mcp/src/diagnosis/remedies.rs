@@ -31,14 +31,21 @@ pub(super) fn of(finding: &Finding, snapshot: &Snapshot, namespace: Option<&str>
         Code::NotReconciled => vec![controller("katib-controller")],
         Code::DeletionHangs => vec![
             controller("katib-db-manager and katib-controller"),
-            "as a last resort an administrator removes the finalizers; rows in the database stay".to_owned(),
+            "as a last resort an administrator removes the finalizers; rows in the database \
+                stay"
+                .to_owned(),
         ],
         Code::ParameterNotReferenced => {
-            vec!["use the parameter in the trial template, or leave it out of the space".to_owned(), anew.to_owned()]
+            vec![
+                "use the parameter in the trial template, or do not search it".to_owned(),
+                anew.to_owned(),
+            ]
         }
         Code::AlgorithmRefuses => vec!["correct what it names".to_owned(), anew.to_owned()],
         Code::AlgorithmOutOfMemory => vec![
-            "an administrator raises the algorithm's memory in the ConfigMap katib-config and deletes its Deployment".to_owned(),
+            "an administrator raises the algorithm's memory in the ConfigMap katib-config and \
+                deletes its Deployment"
+                .to_owned(),
             "or start another one with a lighter algorithm, such as tpe or random".to_owned(),
         ],
         Code::AlgorithmCrashes | Code::AlgorithmNotReady => vec![of_algorithm(), events()],
@@ -47,10 +54,13 @@ pub(super) fn of(finding: &Finding, snapshot: &Snapshot, namespace: Option<&str>
             anew.to_owned(),
         ],
         Code::CollectorMissing => vec![
-            format!("check the namespace's label {INJECTION_LABEL}=enabled and the Deployment katib-controller"),
+            format!(
+                "check the namespace's label {INJECTION_LABEL}=enabled and the Deployment \
+                katib-controller"
+            ),
             "delete the job, and start it again".to_owned(),
         ],
-        Code::WebhookUnavailable => vec![controller("katib-controller and the Secret katib-webhook-cert")],
+        Code::WebhookUnavailable => vec![controller("katib-controller and its certificate")],
         Code::PrimaryContainerMissing => vec![
             "name the container that trains: node for a TrainJob without initializers".to_owned(),
             anew.to_owned(),
@@ -59,10 +69,22 @@ pub(super) fn of(finding: &Finding, snapshot: &Snapshot, namespace: Option<&str>
             "give the container a command, or the image its registry and tag".to_owned(),
             anew.to_owned(),
         ],
-        Code::WorkloadRefused => vec!["correct what it names in the trial template".to_owned(), anew.to_owned()],
-        Code::TrialsNotStarting => vec![events(), "fewer parallel_trials or smaller ones need less room".to_owned()],
+        Code::WorkloadRefused => vec![
+            "correct what it names in the trial \
+            template"
+                .to_owned(),
+            anew.to_owned(),
+        ],
+        Code::TrialsNotStarting => vec![
+            events(),
+            "fewer parallel_trials or smaller ones need \
+            less room"
+                .to_owned(),
+        ],
         Code::CollectorHangs => vec![
-            "another sidecar may keep the Pod alive: set its label sidecar.istio.io/inject to \"false\"".to_owned(),
+            "another sidecar may keep the Pod alive: set its label sidecar.istio.io/inject to \
+                \"false\""
+                .to_owned(),
             log("shows what the collector waits for"),
         ],
         Code::CollectorTooLate => {
@@ -70,7 +92,9 @@ pub(super) fn of(finding: &Finding, snapshot: &Snapshot, namespace: Option<&str>
         }
         Code::DatabaseUnavailable => vec![controller("katib-db-manager and katib-mysql")],
         Code::WorkloadNotWatched => vec![
-            "an administrator adds the kind to trialResources in the ConfigMap katib-config, and restarts katib-controller".to_owned(),
+            "an administrator adds the kind to trialResources in the ConfigMap katib-config, \
+                and restarts katib-controller"
+                .to_owned(),
         ],
         Code::EarlyStoppingFails => vec![
             "start the program as one process, or leave early stopping out".to_owned(),
@@ -85,11 +109,17 @@ pub(super) fn of(finding: &Finding, snapshot: &Snapshot, namespace: Option<&str>
             vec![how.to_owned(), anew.to_owned(), log("shows all that it prints")]
         }
         Code::ObjectiveNotFinite => vec![
-            "narrow the space where the program diverges, such as at high learning rates".to_owned(),
+            "narrow the space where the program diverges, such as at high learning \
+                rates"
+                .to_owned(),
             log("shows when it diverges"),
         ],
         Code::TrialsFail => vec![log("shows the whole log"), anew.to_owned()],
-        Code::TrialsOutliveIt => vec!["wait for them, or delete the job with delete_optimization_job".to_owned()],
+        Code::TrialsOutliveIt => vec![
+            "wait for them, or delete the job with \
+            delete_optimization_job"
+                .to_owned(),
+        ],
         Code::ControllerError => vec![events()],
     };
     steps

@@ -41,7 +41,10 @@ fn refusal(suggestion: &Suggestion) -> Option<Finding> {
     let failed = condition(&suggestion.status.as_ref()?.conditions, "Failed")?;
     let message = quoted(failed.message.as_deref().unwrap_or_default());
     let algorithm = suggestion.spec.algorithm.as_ref().map_or("", |it| &it.algorithm_name);
-    let what = format!("the algorithm {algorithm:?} refuses its settings or the space: {message}");
+    let what = format!(
+        "the algorithm {algorithm:?} refuses its settings or the space: \
+        {message}"
+    );
     let at = failed.last_transition_time.as_ref().map(|it| it.0);
     let seen = format!("Suggestion/{} Failed: {message}", suggestion.name_any());
     Some(Finding::certain(Code::AlgorithmRefuses, what).since(at).shown_by(seen))
@@ -56,13 +59,19 @@ fn crash(snapshot: &Snapshot) -> Option<Finding> {
         let killed = ends.find(|it| it.reason.as_deref() == Some(OUT_OF_MEMORY.name));
         let name = pod.name_any();
         if let Some(killed) = killed {
-            let what = "the algorithm needs more memory than its Pod may have: trials so far cost it some each";
+            let what = "the algorithm needs more memory than its Pod may have: trials so far \
+                cost it some each";
             let restarts = state.restarts;
             let finding = Finding::certain(Code::AlgorithmOutOfMemory, what)
                 .since(killed.finished_at.as_ref().map(|it| it.0));
             return Some(finding.shown_by(format!("Pod/{name}: OOMKilled, {restarts} restarts")));
         }
-        let lasting = [Trouble::CrashLooping, Trouble::ImagePullFailed, Trouble::CannotStart, Trouble::Failed];
+        let lasting = [
+            Trouble::CrashLooping,
+            Trouble::ImagePullFailed,
+            Trouble::CannotStart,
+            Trouble::Failed,
+        ];
         state.trouble.filter(|it| lasting.contains(it))?;
         let reason = state.reason.as_deref().unwrap_or("it has been restarted");
         let message = quoted(state.message.as_deref().unwrap_or_default());

@@ -56,7 +56,8 @@ fn label(snapshot: &Snapshot) -> Option<Finding> {
     }
     let name = namespace.name_any();
     let what = format!(
-        "namespace {name:?} lacks the label {INJECTION_LABEL}=enabled, so that no metrics are collected in it"
+        "namespace {name:?} lacks the label {INJECTION_LABEL}=enabled, so that no metrics are \
+            collected in it"
     );
     let labels: Vec<&str> = namespace.labels().keys().map(String::as_str).collect();
     let seen = format!("labels of Namespace/{name}: {}", labels.join(", "));
@@ -72,12 +73,14 @@ fn said(snapshot: &Snapshot, sign: Sign) -> Option<Finding> {
     let (code, what) = if sign == TOO_LATE {
         (
             Code::CollectorTooLate,
-            "a trial's program had ended before the container beside it could follow what it prints",
+            "a trial's program had ended before the container beside it could follow what it \
+                prints",
         )
     } else {
         (
             Code::EarlyStoppingFails,
-            "a trial was to be stopped early, and its program has several processes, of which Katib ends none",
+            "a trial was to be stopped early, and its program has several processes, of which \
+                Katib ends none",
         )
     };
     let seen = format!("log of {}: {}", log.trial, quoted(line));
@@ -117,7 +120,8 @@ fn overdue(snapshot: &Snapshot, trial: &Trial) -> Option<Finding> {
     let ended = status(pod, primary).and_then(|it| it.state.as_ref()?.terminated.clone());
     let collects = matches!(kind(trial.spec.metrics_collector.as_ref()), "StdOut" | "File");
     if collects && status(pod, COLLECTOR.name).is_none() && !has(pod, COLLECTOR.name) {
-        let what = "the trials' Pods lack the container that collects metrics: the namespace's label, or Katib's webhook, was not there when they were made";
+        let what = "the trials' Pods lack the container that collects metrics: the namespace's \
+            label, or Katib's webhook, was not there when they were made";
         let seen = format!("Pod/{} has no container {:?}", pod.name_any(), COLLECTOR.name);
         return Some(
             Finding::certain(Code::CollectorMissing, what).shown_by(seen).of_trials([name]),
@@ -130,7 +134,8 @@ fn overdue(snapshot: &Snapshot, trial: &Trial) -> Option<Finding> {
     let minutes = snapshot.age(at).as_mins();
     if overdue && hangs {
         let what = format!(
-            "a trial's program ended {minutes} min ago, and the container that collects its metrics still runs"
+            "a trial's program ended {minutes} min ago, and the container that collects its \
+                metrics still runs"
         );
         let seen = format!("Pod/{}: {primary} has ended, {} runs", pod.name_any(), COLLECTOR.name);
         let finding = Finding::likely(Code::CollectorHangs, what).since(at).shown_by(seen);
@@ -140,7 +145,8 @@ fn overdue(snapshot: &Snapshot, trial: &Trial) -> Option<Finding> {
     if snapshot.age(Some(over)) < COLLECTED_WITHIN {
         return None;
     }
-    let what = "a trial's workload has ended, and Katib still calls the trial running: it does not watch the workload's kind, or its controller is stopped";
+    let what = "a trial's workload has ended, and Katib still calls the trial running: it does \
+        not watch the workload's kind, or its controller is stopped";
     let seen = format!("{condition}, and Trial/{name} is running");
     let finding = Finding::likely(Code::WorkloadNotWatched, what).since(Some(over)).shown_by(seen);
     Some(finding.of_trials([name]))

@@ -75,10 +75,12 @@ fn deletion(snapshot: &Snapshot) -> Option<Finding> {
     let held = held.map(kube::ResourceExt::name_any).collect::<Vec<_>>();
     let what = match held.len() {
         0 => {
-            "its deletion does not come to an end: a webhook refuses the last step, or Katib's controller is stopped"
+            "its deletion does not come to an end: a webhook refuses the last step, or Katib's \
+                controller is stopped"
         }
         _ => {
-            "its deletion waits for trials whose metrics cannot be deleted: Katib's database manager does not answer"
+            "its deletion waits for trials whose metrics cannot be deleted: Katib's database \
+                manager does not answer"
         }
     };
     let finalizers = snapshot.experiment.finalizers().join(", ");

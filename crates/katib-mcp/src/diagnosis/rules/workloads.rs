@@ -78,12 +78,14 @@ fn refused(snapshot: &Snapshot) -> Option<Finding> {
         let template = snapshot.experiment.spec.trial_template.as_ref();
         let name = template.and_then(|it| it.primary_container_name.as_deref()).unwrap_or_default();
         let what = format!(
-            "a Pod of the trials has no container {name:?}, which the job names as the primary one"
+            "a Pod of the trials has no container {name:?}, which the job names as the primary \
+                one"
         );
         return Some(finding(Code::PrimaryContainerMissing, what, event));
     }
     if let Some(event) = known(&IMAGE) {
-        let what = "the trial's container has no command, and Katib could not ask the registry what its image runs";
+        let what = "the trial's container has no command, and Katib could not ask the registry \
+            what its image runs";
         return Some(finding(Code::CommandUnknown, what.to_owned(), event));
     }
     let pending = |it: &&&Event| {
