@@ -21,21 +21,21 @@ async fn check(spec: Value, status: Value, changes: Value, expected: Expect) {
     let cluster = ByHand::new().await;
     cluster.experiment("search", spec.clone(), status).await;
     let mut call = json!({"name": "search", "confirmed": true});
-    call.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    call.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
     let told = cluster.call("update_optimization_job", call).await;
     let experiments: Api<Experiment> = cluster.api();
-    let stored = json!(experiments.get("search").await.unwrap().spec);
+    let stored = json!(experiments.get("search").await.expect("the job").spec);
     let text = match told["code"].as_str() {
         Some(code) => {
             assert_eq!(stored["maxTrialCount"], spec["maxTrialCount"]);
-            format!("{code}: {}", told["message"].as_str().unwrap())
+            format!("{code}: {}", told["message"].as_str().expect("a message"))
         }
         None => format!(
             "{} {} {}: {}",
             stored["maxTrialCount"],
             stored["parallelTrialCount"],
             stored["maxFailedTrialCount"],
-            told["consequence"].as_str().unwrap()
+            told["consequence"].as_str().expect("a text")
         ),
     };
     expected.assert_eq(&text);

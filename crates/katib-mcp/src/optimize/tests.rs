@@ -22,8 +22,8 @@ fn sound() -> Value {
 
 fn with(changes: Value) -> Value {
     let mut call = sound();
-    call.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-    call.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    call.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
+    call.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
     call
 }
 
