@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::{core::v1::Pod, rbac::v1::ClusterRole};
+use katib_mcp::api::Trial;
 use kube::{ResourceExt as _, api::ListParams};
 use kubeflow_mcp_core::{Need, Persona, Policy, ToolDef, ToolSet, testing::call_past_gate};
 use kubeflow_mcp_tests::{
@@ -54,7 +55,7 @@ async fn platform_admin_may_do_what_it_is_offered_and_no_more() {
 async fn prove(persona: Persona) {
     let cluster = Cluster::under_test().await;
     let namespace = cluster.namespace().await;
-    prepare(&namespace).await;
+    let trial = prepare(&namespace).await;
     let account = Account::with(&namespace, &roles(persona)).await;
 
     let agent = Agent::new(account.client.clone(), Policy::of(persona)).await;
@@ -62,7 +63,7 @@ async fn prove(persona: Persona) {
     let (meant, others): (Vec<&ToolDef>, _) = tools().partition(|it| it.persona <= persona);
     assert_eq!(offered, meant.iter().map(|it| it.name.to_owned()).collect());
 
-    for (tool, arguments) in calls(&meant, namespace.name()) {
+    for (tool, arguments) in calls(&meant, namespace.name(), &trial) {
         let answer = agent.call(tool, arguments).await;
         assert!(answer.get("code").is_none(), "{tool}: {answer}");
         let mut refused = account.witness.refused();
@@ -90,12 +91,12 @@ async fn prove(persona: Persona) {
     // What keeps the others away is the policy alone, where they need no further right.
     let others: Vec<&ToolDef> = others.into_iter().filter(|it| needs_more(it, &meant)).collect();
     // What is not there could not be refused.
-    let runtimes = calls(&others, namespace.name());
+    let runtimes = calls(&others, namespace.name(), &trial);
     let of_runtimes = |name: &str| runtimes.iter().filter(|it| it.0 == name).collect::<Vec<_>>();
     for (tool, call) in of_runtimes("create_runtime") {
         namespace.call(tool, call.clone()).await;
     }
-    for (tool, arguments) in calls(&others, namespace.name()) {
+    for (tool, arguments) in calls(&others, namespace.name(), &trial) {
         let tool = others.iter().find(|it| it.name == tool).expect("a call of one of them");
         let policy = Policy::of(Persona::PlatformAdmin);
         let refused = call_past_gate(account.client.clone(), policy, tool, arguments).await;
@@ -138,8 +139,9 @@ fn tools() -> impl Iterator<Item = &'static ToolDef> {
     ToolSet::linked().into_iter().flat_map(ToolSet::tools)
 }
 
-/// A job that runs, one that is suspended and so has no Pods, one that waits for a node, and one in a queue.
-async fn prepare(namespace: &Namespace) {
+/// A job that runs, one that is suspended and so has no Pods, one that waits for a node, and one in a
+/// queue; and a search, whose only trial is named.
+async fn prepare(namespace: &Namespace) -> String {
     let admin = namespace.cluster().admin();
     runtimes::add_host(&admin, namespace.name()).await;
     runtimes::add_torchtune(&admin, namespace.name(), "localhost/host-python").await;
@@ -174,6 +176,16 @@ async fn prepare(namespace: &Namespace) {
     let running = json!({"name": "runs", "target_statuses": ["Running"], "timeout_seconds": 300});
     let running = namespace.call("wait_for_training", running).await;
     assert_eq!(running["phase"], "Running", "{running}");
+    let started = namespace.call("optimize", search("search")).await;
+    assert_eq!(started["created"], true, "{started}");
+    until("the log of a trial", async || {
+        let log = namespace.call("get_optimization_logs", json!({"name": "search"})).await;
+        let prints = log["text"].as_str().is_some_and(|it| it.contains("loss=1"));
+        if prints { Ok(()) } else { Err(log.to_string()) }
+    })
+    .await;
+    let trials = namespace.api::<Trial>().list(&ListParams::default()).await.expect("trials");
+    trials.items[0].name_any()
 }
 
 fn submission(name: &str) -> Value {
@@ -181,9 +193,16 @@ fn submission(name: &str) -> Value {
     json!({"name": name, "runtime": "host", "script": script, "confirmed": true})
 }
 
+fn search(name: &str) -> Value {
+    let script = "import time\nprint('loss=1', flush=True)\ntime.sleep(3600)\n";
+    json!({"name": name, "runtime": "host", "script": script, "objective_metric_name": "loss",
+        "parameters": {"lr": {"min": 0.1, "max": 0.9}}, "max_trial_count": 2,
+        "parallel_trial_count": 1, "confirmed": true})
+}
+
 /// Calls by which each of the tools asks for all that it may need, and writes; in an order in which
 /// none hinders the next.
-fn calls(tools: &[&'static ToolDef], namespace: &str) -> Vec<(&'static str, Value)> {
+fn calls(tools: &[&'static ToolDef], namespace: &str, trial: &str) -> Vec<(&'static str, Value)> {
     // Of the whole cluster, in which other tests make theirs.
     let everywhere = format!("{namespace}-runtime");
     let create = |name: &str| {
@@ -197,6 +216,8 @@ fn calls(tools: &[&'static ToolDef], namespace: &str) -> Vec<(&'static str, Valu
     };
     let patch = |name: &str| json!({"name": name, "patch": {"mlPolicy": {"numNodes": 2}}, "confirmed": true});
     let delete = |name: &str| json!({"name": name, "even_if_used": true, "confirmed": true});
+    let searched = json!({"name": "search"});
+    let tried = json!({"name": "search", "trial": trial});
     let within = |mut call: Value| {
         call["namespace"] = json!(namespace);
         call
@@ -218,7 +239,21 @@ fn calls(tools: &[&'static ToolDef], namespace: &str) -> Vec<(&'static str, Valu
         ("diagnose_training_job", json!({"name": "queued"})),
         // It watches until its time is over.
         ("wait_for_training", json!({"name": "runs", "timeout_seconds": 1})),
+        ("list_optimization_jobs", json!({})),
+        ("get_optimization_job", searched.clone()),
+        ("get_best_results", searched.clone()),
+        ("get_trial_metrics", tried.clone()),
+        ("get_optimization_logs", tried),
+        ("get_optimization_events", searched.clone()),
+        ("diagnose_optimization_job", searched),
+        ("wait_for_optimization", json!({"name": "search", "timeout_seconds": 1})),
         ("run_custom_training", submission("mine")),
+        ("optimize", search("sought")),
+        (
+            "update_optimization_job",
+            json!({"name": "search", "max_trial_count": 3, "confirmed": true}),
+        ),
+        ("delete_optimization_job", json!({"name": "search", "confirmed": true})),
         (
             "fine_tune",
             json!({"model": "hf://meta-llama/Llama-3.2-1B-Instruct", "name": "tuned",
