@@ -36,7 +36,7 @@ use crate::{
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<Optimize>()];
 
 /// What is concluded from of what a cluster says to a new job.
-pub const SIGNS: [Sign; 2] = rehearsal::SIGNS;
+pub const SIGNS: [Sign; 3] = rehearsal::SIGNS;
 
 pub(crate) const JOBS: Resource = Resource::namespaced("batch", "jobs");
 /// What proposed names start with.
@@ -156,6 +156,9 @@ impl Tool for Optimize {
         let creation = creation::create(caller, &path, sent.clone()).await;
         let creation = creation.map_err(|error| rehearsal::explained(error, &namespace))?;
         warnings.extend(creation.warnings);
+        if caller.rehearses() {
+            rehearsal::runnable(&warnings)?;
+        }
         let mut output = self.output(name, namespace, &experiment, &parameters, &space, trial);
         output.created = creation.created;
         output.set_by_cluster = creation::set_by_cluster(&sent, &creation.object);

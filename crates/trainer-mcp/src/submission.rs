@@ -8,8 +8,6 @@ mod submit;
 
 use kubeflow_mcp_core::{Sign, ToolDef};
 
-#[cfg(feature = "local")]
-pub(crate) use self::submit::NO_IMAGES;
 use self::submit::Submission;
 
 pub const TOOLS: &[ToolDef] = &[
@@ -20,7 +18,7 @@ pub const TOOLS: &[ToolDef] = &[
 ];
 
 /// What is concluded from of what a cluster says to a new job.
-pub const SIGNS: [Sign; 1] = [submit::NO_IMAGES];
+pub const SIGNS: [Sign; 1] = [workloads::image::NO_IMAGES];
 
 #[cfg(test)]
 #[cfg(feature = "local")]

@@ -1,6 +1,12 @@
 //! Container images, as far as their names tell.
 
-use kubeflow_mcp_core::{Error, Result};
+use kubeflow_mcp_core::{Error, Result, Sign};
+
+/// What a cluster of processes says of work whose image it cannot run.
+pub const NO_IMAGES: Sign = Sign::documented(
+    "this cluster runs Pods as processes and cannot run",
+    "this project's local cluster",
+);
 
 /// A reference that no node could resolve fails there much later, and in fewer words.
 pub fn check(argument: &str, image: &str) -> Result<()> {

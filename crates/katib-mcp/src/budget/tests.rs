@@ -21,7 +21,9 @@ async fn check(spec: Value, status: Value, changes: Value, expected: Expect) {
     let cluster = ByHand::new().await;
     cluster.experiment("search", spec.clone(), status).await;
     let mut call = json!({"name": "search", "confirmed": true});
-    call.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
+    call.as_object_mut()
+        .expect("an object")
+        .extend(changes.as_object().expect("an object").clone());
     let told = cluster.call("update_optimization_job", call).await;
     let experiments: Api<Experiment> = cluster.api();
     let stored = json!(experiments.get("search").await.expect("the job").spec);

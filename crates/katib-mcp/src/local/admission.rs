@@ -3,6 +3,7 @@
 mod defaults;
 mod experiment;
 mod faults;
+mod images;
 mod injection;
 mod pods;
 #[cfg(test)]
@@ -34,7 +35,10 @@ pub(super) fn admit<'a>(
                 label(&mut admission.object);
                 Ok(())
             }
-            (GROUP, "experiments", Operation::Create | Operation::Update, _) => {
+            (GROUP, "experiments", Operation::Create | Operation::Update, stage) => {
+                if (admission.operation, stage) == (Operation::Create, Stage::Validating) {
+                    admission.warnings.extend(images::unrunnable(&admission.object));
+                }
                 experiment::admit(admission, client).await
             }
             _ => Ok(()),

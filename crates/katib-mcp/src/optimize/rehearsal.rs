@@ -2,12 +2,12 @@
 
 use kubeflow_mcp_core::{Caller, Error, Result, Sign};
 use serde_json::{Value, json};
-use workloads::{creation, train_job::placement};
+use workloads::{creation, image, train_job::placement};
 
 use super::trial::{self, Trial};
 use crate::{api::INJECTION_LABEL, search_space::SearchSpace};
 
-pub(super) const SIGNS: [Sign; 2] = [UNLABELLED, NOT_INSTALLED];
+pub(super) const SIGNS: [Sign; 3] = [UNLABELLED, NOT_INSTALLED, image::NO_IMAGES];
 
 /// What Katib's webhook says in a namespace that nobody has prepared for it.
 const UNLABELLED: Sign = Sign::documented(
@@ -86,6 +86,17 @@ fn told(answer: Result<Vec<String>>, kind: &str) -> Result<Vec<String>> {
 /// Whether roles refuse it. Who may not create a kind is told so for no object by name.
 fn is_forbidden(status: &kube::core::Status) -> bool {
     status.code == 403 && status.details.as_ref().is_none_or(|it| it.name.is_empty())
+}
+
+/// Refuses what the cluster warns that it cannot run.
+pub(super) fn runnable(warnings: &[String]) -> Result<()> {
+    match warnings.iter().find(|it| it.contains(image::NO_IMAGES.name)) {
+        Some(why) => Err(Error::conflict(
+            why.clone(),
+            "start it on a cluster that runs containers, or give a script",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A refusal of the job, in words for those who do not know Katib.

@@ -70,9 +70,13 @@ impl Optimize {
         let provision = self.provision(Some(&self.packages))?;
         if self.runtime.is_some() || caller.version_of(TRAIN_JOBS).await.is_some() {
             let catalogue = Catalogue::of(caller, Some(namespace)).await?;
-            let chosen = choice::choose(&catalogue, self.runtime.as_deref(), Takes::Scripts)?;
-            let program = of_script(choice::start(&chosen.runtime))?;
-            return Trial::train_job(name, chosen, program, provision);
+            // A Trainer without runtimes is no use, and an image is enough for a Job.
+            if self.runtime.is_some() || self.image.is_none() || catalogue.names().next().is_some()
+            {
+                let chosen = choice::choose(&catalogue, self.runtime.as_deref(), Takes::Scripts)?;
+                let program = of_script(choice::start(&chosen.runtime))?;
+                return Trial::train_job(name, chosen, program, provision);
+            }
         }
         let program = of_script(Start::Python)?;
         if provision.image.is_none() {

@@ -22,7 +22,9 @@ fn sound() -> Value {
 
 fn with(changes: Value) -> Value {
     let mut call = sound();
-    call.as_object_mut().expect("an object").extend(changes.as_object().expect("an object").clone());
+    call.as_object_mut()
+        .expect("an object")
+        .extend(changes.as_object().expect("an object").clone());
     call.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
     call
 }
@@ -272,6 +274,7 @@ async fn what_cannot_be_right_starts_nothing() {
         json!({"command": ["python"]}),
         json!({"image": null}),
         json!({"image": "Python 3"}),
+        json!({"image": "example.com/train:1"}),
         json!({"script": null, "command": ["python", "--lr=${trialParameters.rl}"]}),
         json!({"script": null, "train_job": "mnist", "image": null}),
         json!({"script": null, "train_job": "mnist"}),

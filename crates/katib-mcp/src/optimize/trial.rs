@@ -210,12 +210,14 @@ pub(super) fn rendered(template: &Value, name: &str, values: &[Setting]) -> Resu
 }
 
 fn workload(version: &str, kind: &str, options: &Options, spec: Value) -> Value {
-    json!({
-        "apiVersion": version,
-        "kind": kind,
-        "metadata": {"labels": options.labels, "annotations": options.annotations},
-        "spec": spec,
-    })
+    let mut workload = json!({"apiVersion": version, "kind": kind, "spec": spec});
+    for (field, held) in [("labels", &options.labels), ("annotations", &options.annotations)] {
+        // Katib refuses a Job with an empty field, which it loses when it reads the Job.
+        if !held.is_empty() {
+            workload["metadata"][field] = json!(held);
+        }
+    }
+    workload
 }
 
 /// The Pod that prints the metrics: the first that trains, or with MPI the one that starts the others.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use kubeflow_mcp_core::{Caller, Error, Need, Result, Sign};
+use kubeflow_mcp_core::{Caller, Error, Need, Result};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use workloads::{
     creation::{self, Creation},
+    image,
     train_job::{
         GROUP, TRAIN_JOBS,
         catalogue::Catalogue,
@@ -26,12 +27,6 @@ pub(super) const NEEDS: &[Need] = &[
     Need::perhaps(&["list"], CLUSTER_RUNTIMES),
     Need::perhaps(&["list"], RUNTIMES),
 ];
-
-/// What a cluster of processes says of a job whose image it cannot run.
-pub(crate) const NO_IMAGES: Sign = Sign::documented(
-    "this cluster runs Pods as processes and cannot run",
-    "this project's local cluster",
-);
 
 /// A job that was made, or would be.
 #[derive(Default, Serialize, JsonSchema)]
@@ -112,7 +107,7 @@ impl Place {
         let path =
             format!("/apis/{GROUP}/v1alpha1/namespaces/{}/{}", self.namespace, TRAIN_JOBS.plural);
         let creation = creation::create(caller, &path, job).await?;
-        let hopeless = creation.warnings.iter().find(|it| it.contains(NO_IMAGES.name));
+        let hopeless = creation.warnings.iter().find(|it| it.contains(image::NO_IMAGES.name));
         match hopeless {
             Some(why) if caller.rehearses() => Err(Error::conflict(
                 why.clone(),

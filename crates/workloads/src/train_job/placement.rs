@@ -56,7 +56,8 @@ impl Placement {
 
     /// For the Pods of a Job of its own, whose container is called as a runtime's.
     pub fn pod(&self) -> Value {
-        json!({"metadata": {"annotations": self.annotations}, "spec": self.of_training()})
+        let metadata = given([("annotations", json!(self.annotations))]);
+        json!({"metadata": metadata, "spec": self.of_training()})
     }
 
     /// For `spec.runtimePatches`.

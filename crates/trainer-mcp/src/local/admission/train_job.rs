@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::{Api, Client, ResourceExt as _, api::DynamicObject, core::response::StatusCause};
 use local_kube::{Admission, HOST_PYTHON, Stage, schema::go, status};
 use serde_json::{Value, json};
-use workloads::train_job::GROUP;
+use workloads::{image, train_job::GROUP};
 
 use super::{
     Verdict, denied, old, read,
@@ -15,14 +15,11 @@ use super::{
     runtime::DEPRECATED,
     wrong,
 };
-use crate::{
-    local::{
-        assembly, crds,
-        job_set::{JobSet, JobSetSpec},
-        runtimes,
-        train_job::{DATASET_INITIALIZER, MODEL_INITIALIZER, Runtime, TrainJob},
-    },
-    submission,
+use crate::local::{
+    assembly, crds,
+    job_set::{JobSet, JobSetSpec},
+    runtimes,
+    train_job::{DATASET_INITIALIZER, MODEL_INITIALIZER, Runtime, TrainJob},
 };
 
 const WEBHOOK: &str = "validator.trainjob.trainer.kubeflow.org";
@@ -149,7 +146,7 @@ fn unrunnable(job: &TrainJob, runtime: &Runtime) -> Option<String> {
     let image = images.find(|it| *it != HOST_PYTHON)?;
     Some(format!(
         "{} the container image {image:?}; it can run {HOST_PYTHON}",
-        submission::NO_IMAGES.name
+        image::NO_IMAGES.name
     ))
 }
 
