@@ -36,7 +36,7 @@ use crate::{
 pub const TOOLS: &[ToolDef] = &[ToolDef::of::<Optimize>()];
 
 /// What is concluded from of what a cluster says to a new job.
-pub const SIGNS: [Sign; 3] = rehearsal::SIGNS;
+pub const SIGNS: [Sign; 2] = rehearsal::SIGNS;
 
 pub(crate) const JOBS: Resource = Resource::namespaced("batch", "jobs");
 /// What proposed names start with.

@@ -7,7 +7,7 @@ use workloads::{creation, image, train_job::placement};
 use super::trial::{self, Trial};
 use crate::{api::INJECTION_LABEL, search_space::SearchSpace};
 
-pub(super) const SIGNS: [Sign; 3] = [UNLABELLED, NOT_INSTALLED, image::NO_IMAGES];
+pub(super) const SIGNS: [Sign; 2] = [UNLABELLED, NOT_INSTALLED];
 
 /// What Katib's webhook says in a namespace that nobody has prepared for it.
 const UNLABELLED: Sign = Sign::documented(

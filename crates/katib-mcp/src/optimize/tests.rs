@@ -163,7 +163,6 @@ async fn the_experiment_is_what_katib_reads() {
               "apiVersion": "batch/v1",
               "kind": "Job",
               "metadata": {
-                "annotations": {},
                 "labels": {
                   "kueue.x-k8s.io/queue-name": "team"
                 }
@@ -173,7 +172,6 @@ async fn the_experiment_is_what_katib_reads() {
                 "backoffLimit": 0,
                 "template": {
                   "metadata": {
-                    "annotations": {},
                     "labels": {
                       "sidecar.istio.io/inject": "false"
                     }
@@ -306,6 +304,7 @@ async fn what_cannot_be_right_starts_nothing() {
         invalid_argument: argument "script, command, train_job" cannot be given together: one of them says what trials run
         invalid_argument: argument "image" must be given, as the Trainer is not served here, whose runtimes would name one; on a local cluster "localhost/host-python"
         invalid_argument: argument "image" is "Python 3", must have a name of small letters, digits, '.', '_' and '-', as in registry.example.org/team/image:tag
+        conflict: this cluster runs Pods as processes and cannot run the container image "example.com/train:1"; it can run localhost/host-python
         invalid_argument: argument "command" names a parameter "rl" that is not searched
         not_found: TrainJob "mnist" not found in namespace "default"
         invalid_argument: argument "image" cannot be given with train_job, whose own is kept
