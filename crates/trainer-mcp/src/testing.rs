@@ -2,22 +2,19 @@
 
 use std::fmt::Debug;
 
-use bytes::Bytes;
 use futures::FutureExt as _;
-use http::{Request, Response};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::{
-    Api, Client, Resource,
+    Api, Resource,
     api::{Patch, PatchParams, PostParams},
-    client::Body,
-    core::{NamespaceResourceScope, Status},
+    core::NamespaceResourceScope,
 };
 use kubeflow_mcp_core::{
-    Caller, Local, Persona, Policy, Progress, Server, ToolSet, testing::Cluster,
+    Caller, Local, Persona, Policy, Progress, Server, ToolSet,
+    testing::{Cluster, answering},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tower::service_fn;
 use workloads::train_job::TrainJob;
 
 /// The Trainer's tools in a cluster that only knows what a TrainJob is.
@@ -154,27 +151,6 @@ impl ByHand {
             "involvedObject": {"kind": kind, "name": object, "namespace": "default"}}))
             .await;
     }
-}
-
-fn answering(
-    client: Client,
-    answer: impl Fn(&str, &str) -> Option<(u16, String)> + Clone + Send + 'static,
-) -> Client {
-    let service = service_fn(move |request: Request<Body>| {
-        let client = client.clone();
-        let answer = answer(request.uri().path(), request.uri().query().unwrap_or_default());
-        async move {
-            let Some((code, text)) = answer else { return client.send(request).await };
-            let text = match code {
-                200 => text,
-                _ => serde_json::to_string(&Status::failure(&text, "").with_code(code))
-                    .expect("a status"),
-            };
-            let body = Body::from(Bytes::from(text));
-            Ok(Response::builder().status(code).body(body).expect("a response"))
-        }
-    });
-    Client::new(service, "default")
 }
 
 /// The status of a job whose `node` Job has so many active and ready, and these conditions.

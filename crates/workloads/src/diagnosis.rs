@@ -1,5 +1,6 @@
 //! Why a workload does not run or has failed: gathered once, then judged as plain data.
 
+pub mod evidence;
 mod finding;
 mod gathering;
 mod judgement;

@@ -6,13 +6,10 @@ mod lifecycle;
 mod metrics;
 mod workloads;
 
-use k8s_openapi::api::core::v1::Event;
-use kubeflow_mcp_core::{Sign, without_variables};
+use ::workloads::diagnosis::evidence::{message, quoted, says, shown};
+use kubeflow_mcp_core::Sign;
 
 use super::{finding::Finding, snapshot::Snapshot};
-
-/// How much of a message is evidence.
-const SHOWN: usize = 320;
 
 /// In the order in which causes are told.
 pub(super) const RULES: [fn(&Snapshot) -> Vec<Finding>; 5] = [
@@ -33,35 +30,6 @@ pub(super) fn signs() -> Vec<Sign> {
         &super::snapshot::SIGNS,
     ]
     .concat()
-}
-
-/// A message as evidence: on one line, without what it quotes of environments.
-pub(super) fn quoted(message: &str) -> String {
-    let message = without_variables(message);
-    let words: Vec<&str> = message.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{} …", &line[..end]),
-        None => line,
-    }
-}
-
-/// An event as evidence.
-fn shown(event: &Event) -> String {
-    let object = &event.involved_object;
-    let (kind, name) =
-        (object.kind.as_deref().unwrap_or("?"), object.name.as_deref().unwrap_or("?"));
-    let reason = event.reason.as_deref().unwrap_or("?");
-    format!("event {reason} of {kind}/{name}: {}", quoted(message(event)))
-}
-
-fn message(event: &Event) -> &str {
-    event.message.as_deref().unwrap_or_default()
-}
-
-/// Whether a text says one of these.
-fn says(text: &str, signs: &[Sign]) -> bool {
-    signs.iter().any(|it| text.contains(it.name))
 }
 
 /// `1 trial has`, `3 trials have`.
