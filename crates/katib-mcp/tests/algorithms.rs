@@ -146,6 +146,25 @@ async fn services_search_within_the_space_and_go_with_their_search() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_seed_and_results_give_the_same_choices() {
+    let katib = Katib::new().await;
+    let seed = json!({"random_state": "7"});
+    let one_by_one = json!({"parallelTrialCount": 1, "maxTrialCount": 7});
+    for name in ["one", "other"] {
+        katib.search(name, "tpe", seed.clone(), one_by_one.clone()).await;
+    }
+    let mut chosen = Vec::new();
+    for name in ["one", "other"] {
+        katib.ended(name).await;
+        let suggestion: Suggestion = katib.api().get(name).await.unwrap();
+        let suggestions = suggestion.status.unwrap().suggestions;
+        chosen.push(suggestions.into_iter().map(|it| it.parameter_assignments).collect::<Vec<_>>());
+    }
+    assert_eq!(chosen[0], chosen[1]);
+    assert_eq!(chosen[0].len(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_lost_is_made_anew_and_knows_as_much() {
     let katib = Katib::new().await;
     let spec = json!({"maxTrialCount": 8, "parallelTrialCount": 1});

@@ -79,7 +79,7 @@ async fn listing(server: &Server, client: &Client) -> anyhow::Result<f64> {
 }
 
 /// Calls one after the other, from the quickest to the slowest, in milliseconds.
-async fn timed<F: Future<Output = anyhow::Result<()>>>(
+pub(crate) async fn timed<F: Future<Output = anyhow::Result<()>>>(
     count: usize,
     once: impl Fn() -> F,
 ) -> anyhow::Result<Vec<f64>> {

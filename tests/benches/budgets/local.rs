@@ -65,7 +65,7 @@ impl<'a> Daemon<'a> {
         command
     }
 
-    async fn client(&self) -> anyhow::Result<Client> {
+    pub(crate) async fn client(&self) -> anyhow::Result<Client> {
         let printed = self.command(&["local", "kubeconfig"]).output()?;
         let kubeconfig = Kubeconfig::read_from(String::from_utf8(printed.stdout)?.trim())?;
         let options = KubeConfigOptions::default();

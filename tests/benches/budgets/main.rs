@@ -8,8 +8,10 @@ mod load;
 mod local;
 mod process;
 mod requests;
+mod searches;
 mod stdio;
 mod tokens;
+mod trials;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -35,7 +37,9 @@ const GROUPS: &[Group] = &[
     Group { name: "tokens", measure: tokens::measure },
     Group { name: "requests", measure: requests::measure },
     Group { name: "calls", measure: in_process::measure },
+    Group { name: "searches", measure: searches::measure },
     Group { name: "local", measure: local::measure },
+    Group { name: "trials", measure: trials::measure },
     Group { name: "diagnosis", measure: diagnosis::measure },
 ];
 

@@ -46,7 +46,8 @@ pub(super) async fn ready(
     if container.and_then(|it| it.state.as_ref()?.running.as_ref()).is_none() {
         return Err(SuggestError::NotReady(waiting(&name, container)));
     }
-    let log = pods.logs(&name, &LogParams::default()).await.map_err(failed)?;
+    let beginning = LogParams { limit_bytes: Some(16_384), ..LogParams::default() };
+    let log = pods.logs(&name, &beginning).await.map_err(failed)?;
     let port = log.lines().find_map(|it| it.strip_prefix(LISTENING)?.parse().ok());
     port.ok_or_else(|| SuggestError::NotReady(format!("Pod {name} does not listen yet")))
 }
