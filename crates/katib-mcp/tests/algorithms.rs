@@ -89,11 +89,10 @@ impl Katib {
     }
 
     async fn explain(&self, name: &str) -> ! {
-        for it in self.api::<Event>().list(&ListParams::default()).await.unwrap() {
-            println!("{} {:?} {:?}", it.name_any(), it.reason, it.message);
-        }
-        let suggestion = self.api::<Suggestion>().get(name).await;
-        panic!("{name}: {:?}", suggestion.map(|it| it.status));
+        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
+        let said = events.iter().map(|it| (it.name_any(), it.message.clone()));
+        let suggestion = self.api::<Suggestion>().get(name).await.map(|it| it.status);
+        panic!("{name}: {suggestion:?} {:?}", said.collect::<Vec<_>>());
     }
 
     /// Its trials, each with its values.
