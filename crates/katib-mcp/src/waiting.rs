@@ -96,6 +96,8 @@ pub(crate) struct Ending {
 
 /// A sign of life for clients that give up on silence.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long the trials may lag behind an experiment that has ended and counts them.
+const SETTLING: Duration = Duration::from_secs(5);
 /// Changes that come together are judged together.
 const TOGETHER: usize = 256;
 
@@ -148,9 +150,13 @@ impl WaitForOptimization {
         let pods = changes(caller.api::<Pod>(namespace), &parts).ready_chunks(TOGETHER);
         let mut pods: Option<BoxStream<'_, Vec<Result<Change<Pod>>>>> = Some(pods.boxed());
         let mut heartbeat = interval_at(start + HEARTBEAT, HEARTBEAT);
+        let mut settled_by = None;
         loop {
             if let Some(outcome) = watched.outcome(&self.target_statuses) {
-                return Ok(outcome);
+                let settled_by = *settled_by.get_or_insert_with(|| Instant::now() + SETTLING);
+                if !watched.lags() || Instant::now() >= settled_by {
+                    return Ok(outcome);
+                }
             }
             if caller.wants_progress() {
                 let elapsed = start.elapsed().as_secs_f64() / f64::from(self.timeout_seconds);
@@ -174,7 +180,11 @@ impl WaitForOptimization {
                     }
                 },
                 _ = heartbeat.tick(), if caller.wants_progress() => {}
-                () = sleep_until(deadline) => return Ok(Outcome::TimeLimit),
+                () = sleep_until(settled_by.unwrap_or(deadline)), if settled_by.is_some() => {}
+                () = sleep_until(deadline) => {
+                    let known = watched.outcome(&self.target_statuses);
+                    return Ok(known.unwrap_or(Outcome::TimeLimit));
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
 //! What the reading tools make of searches whose trials really run, in a cluster in the process.
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
 use std::time::Duration;
 
@@ -76,11 +77,10 @@ impl Katib {
         };
         if tokio::time::timeout(RUN, asking).await.is_err() {
             let events: Api<Event> = Api::default_namespaced(self.cluster.client());
-            for it in events.list(&ListParams::default()).await.unwrap() {
-                let message = it.message.as_deref().unwrap_or_default();
-                eprintln!("{} {:?} {message}", it.name_any(), it.reason);
-            }
-            panic!("{name} is not diagnosed as {code}: {last}");
+            let events = events.list(&ListParams::default()).await.unwrap().items;
+            let told = |it: &Event| format!("{} {:?} {:?}", it.name_any(), it.reason, it.message);
+            let events: Vec<String> = events.iter().map(told).collect();
+            panic!("{name} is not diagnosed as {code}: {last}\n{}", events.join("\n"));
         }
         last
     }

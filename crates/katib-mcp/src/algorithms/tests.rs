@@ -126,14 +126,14 @@ fn what_an_algorithm_cannot_search_is_refused_and_what_it_ignores_is_told() {
     let told = spaces.map(|(name, parameters)| {
         let spec = json!({"algorithm": algorithm(name, json!({})), "parameters": parameters,
                           "maxTrialCount": 10});
-        format!("{name}: {}", told(spec))
+        format!("{name}: {}", told(spec)).trim_end().to_owned()
     });
     expect_test::expect![[r#"
         random: rate: about 3 of 1,000 values of the distribution normal are below min or above max
         random: batch: random rounds to multiples of the step 32, so values may be below min or above max; let both be multiples of it
         10 trials for 3 combinations: some are tried twice; grid tries each once
         random: 10 trials for 2 combinations: some are tried twice; grid tries each once
-        tpe: 
+        tpe:
         multivariate-tpe: Parameter("rate") distribution normal is not for multivariate-tpe: take uniform, logUniform, or tpe
         grid: Parameter("rate") needs a step, as grid tries every value
         grid: MaxTrials is 10, but the grid has only 9 combinations

@@ -169,6 +169,13 @@ impl Watched {
         counts
     }
 
+    /// Whether the experiment counts trials as ended of whose end nothing has been heard yet.
+    pub(super) fn lags(&self) -> bool {
+        let status = self.experiment.status.as_ref();
+        let counted = status.and_then(|it| usize::try_from(it.ended()).ok());
+        counted.is_some_and(|it| it > self.ended())
+    }
+
     fn ended(&self) -> usize {
         self.trials.values().filter(|it| TrialState::of(it).is_final()).count()
     }
