@@ -217,5 +217,6 @@ async fn what_an_algorithm_cannot_search_fails_the_experiment_with_the_reason() 
     let suggestion: Suggestion = katib.api().get("endless").await.unwrap();
     let status = suggestion.status.unwrap();
     let why = condition(&status.conditions, "Failed").unwrap().message.clone().unwrap();
-    assert_eq!(why, "Validation failed: parameter x needs a step, as grid tries every value");
+    let expected = "Validation failed: ValidateAlgorithmSettings Error: parameter x needs a step, as grid tries every value";
+    assert_eq!(why, expected);
 }
