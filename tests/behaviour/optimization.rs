@@ -24,7 +24,7 @@ async fn namespace() -> Namespace {
 }
 
 /// Writes the label without which Katib takes no experiments; null takes it away.
-async fn label(namespace: &Namespace, value: Value) {
+pub(crate) async fn label(namespace: &Namespace, value: Value) {
     let labels = json!({ "katib.kubeflow.org/metrics-collector-injection": value });
     let change = Patch::Merge(json!({ "metadata": { "labels": labels } }));
     let api: Api<Object> = Api::all(namespace.cluster().admin());

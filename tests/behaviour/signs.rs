@@ -166,7 +166,7 @@ fn nothing_is_concluded_from_other_words() {
     let looks = looks.unwrap();
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("crates");
     let mut found = Vec::new();
-    for name in ["core", "workloads", "trainer-mcp"] {
+    for name in ["core", "workloads", "trainer-mcp", "katib-mcp"] {
         let mut folders = vec![crates.join(name).join("src")];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
@@ -185,6 +185,8 @@ fn nothing_is_concluded_from_other_words() {
     }
     found.sort_unstable();
     // The codes of answers, whose signs are the kinds of failure.
-    expect![[r#"kubernetes.rs: 409 if status.reason == "AlreadyExists" => Self::AlreadyExists,"#]]
-        .assert_eq(&found.join("\n"));
+    expect![[r#"
+        creation.rs: Err(failure) if failure.reason == "AlreadyExists" => failure,
+        kubernetes.rs: 409 if status.reason == "AlreadyExists" => Self::AlreadyExists,"#]]
+    .assert_eq(&found.join("\n"));
 }

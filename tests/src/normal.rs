@@ -16,6 +16,7 @@ static RANDOM: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-RANDOM"),
         // A local cluster prepares every namespace for Katib, as a platform does those of its users.
         (r"\n\s+katib\.kubeflow\.org/metrics-collector-injection: enabled", ""),
+        (r"katib\.kubeflow\.org/metrics-collector-injection=enabled\n\s+", ""),
     ]
     .map(|(pattern, name)| (Regex::new(pattern).expect("a pattern"), name))
     .into()

@@ -148,11 +148,20 @@ impl Katib {
         self.api().list(&ListParams::default()).await.expect("what was asked for").items
     }
 
-    async fn events(&self, object: &str, expected: &Expect) {
-        let events: Api<Event> = self.api();
+    async fn events(&self, object: &str, last: &str, expected: &Expect) {
+        let api: Api<Event> = self.api();
         let about = ListParams::default()
             .fields(&format!("involvedObject.name={object},involvedObject.kind=Trial"));
-        let mut events = events.list(&about).await.expect("what was asked for").items;
+        let told = async {
+            loop {
+                let events = api.list(&about).await.expect("what was asked for").items;
+                if events.iter().any(|it| it.reason.as_deref() == Some(last)) {
+                    return events;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let mut events = tokio::time::timeout(RUN, told).await.expect("the last event");
         events.sort_by_key(ResourceExt::name_any);
         let lines: Vec<_> = events
             .iter()
@@ -201,6 +210,7 @@ async fn trials_run_and_the_best_is_found() {
     katib
         .events(
             &best.name_any(),
+            "JobSucceeded",
             &expect![[r#"
         Normal JobCreated: Job it has been created
         Normal JobRunning: Job it is running
@@ -231,10 +241,11 @@ async fn too_many_failures_end_an_experiment() {
         Created=True TrialCreated: Trial is created
         Running=False TrialRunning: Trial is running
         Failed=True TrialFailed. Job reason: BackoffLimitExceeded: Trial has failed. Job message: Job has reached the specified backoff limit"#]].assert_eq(&told(&trials[0].status.as_ref().unwrap().conditions));
-    katib.events(&trials[0].name_any(), &expect![[r#"
+    katib.events(&trials[0].name_any(), "JobDeleted", &expect![[r#"
         Normal JobCreated: Job it has been created
         Normal JobRunning: Job it is running
-        Normal JobFailed: Job it has failed. Job has reached the specified backoff limit BackoffLimitExceeded"#]]).await;
+        Normal JobFailed: Job it has failed. Job has reached the specified backoff limit BackoffLimitExceeded
+        Normal JobDeleted: Job it has been deleted"#]]).await;
     let name = trials[0].name_any();
     let gone = await_condition(katib.api(), &name, |it: Option<&Job>| it.is_none());
     tokio::time::timeout(RUN, gone).await.expect("not retained").unwrap();

@@ -12,7 +12,7 @@ use kubeflow_mcp_tests::{
 use serde_json::{Value, json};
 
 use super::account::Account;
-use crate::training;
+use crate::{optimization, training};
 
 const ROLES: &str = include_str!("../../../deploy/rbac.yaml");
 
@@ -176,6 +176,7 @@ async fn prepare(namespace: &Namespace) -> String {
     let running = json!({"name": "runs", "target_statuses": ["Running"], "timeout_seconds": 300});
     let running = namespace.call("wait_for_training", running).await;
     assert_eq!(running["phase"], "Running", "{running}");
+    optimization::label(namespace, json!("enabled")).await;
     let started = namespace.call("optimize", search("search")).await;
     assert_eq!(started["created"], true, "{started}");
     until("the log of a trial", async || {
