@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import time
 
 from kubeflow.common.types import KubernetesBackendConfig
 from kubeflow.optimizer import GridSearch, Objective, OptimizerClient, Search, TrialConfig
@@ -34,6 +35,18 @@ def refused(call, *arguments, **named):
     except Exception as error:
         cause = error.__cause__
         print(type(error).__name__, getattr(cause, "status", None), getattr(cause, "reason", None))
+
+
+def left(client):
+    """What is listed once all that was deleted is gone; it stays until its finalizers are gone."""
+    for _ in range(240):
+        try:
+            if not client.list_jobs():
+                break
+        except RuntimeError:
+            pass  # The client asks for the TrainJob of a trial that is just being deleted.
+        time.sleep(0.5)
+    return client.list_jobs()
 
 
 def main():
@@ -85,11 +98,7 @@ def main():
     refused(client.delete_job, "nothing")
     for one in (name, uniform, failing):
         client.delete_job(one)
-    # They stay until the finalizers of their controller are gone.
-    for _ in range(120):
-        if not client.list_jobs():
-            break
-    print(client.list_jobs())
+    print(left(client))
 
 
 main()
