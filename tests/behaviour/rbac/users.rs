@@ -85,6 +85,15 @@ async fn why_hidden(agent: &Agent, tool: &str) -> String {
     hidden["why"].as_str().expect("a reason").to_owned()
 }
 
+/// A runtime for scripts that the cluster brings: other tests make some meanwhile.
+async fn shipped_runtime(agent: &Agent) -> String {
+    let listed = agent.call("list_runtimes", json!({"limit": 100})).await;
+    let rows = listed["runtimes"].as_array().expect("rows");
+    let names = rows.iter().filter(|it| it["trainer"] == "custom").map(|it| &it["name"]);
+    let mut names = names.map(|it| it.as_str().expect("a name"));
+    names.find(|it| !it.starts_with("test-")).expect("a runtime").to_owned()
+}
+
 #[tokio::test]
 async fn a_data_scientist_works_in_their_namespace_and_in_no_other() {
     let cluster = Cluster::under_test().await;
@@ -99,7 +108,8 @@ async fn a_data_scientist_works_in_their_namespace_and_in_no_other() {
     let elsewhere = json!({"namespace": other.name()});
     let refused = agent.call("list_training_jobs", elsewhere).await;
     assert_eq!(refused["code"], "forbidden", "{refused}");
-    let script = json!({"script": "print(1)\n", "namespace": other.name()});
+    let runtime = shipped_runtime(&agent).await;
+    let script = json!({"script": "print(1)\n", "runtime": runtime, "namespace": other.name()});
     let refused = agent.call("run_custom_training", script).await;
     assert_eq!(refused["code"], "forbidden", "{refused}");
     let message = refused["message"].as_str().expect("a message");
