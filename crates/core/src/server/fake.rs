@@ -280,7 +280,7 @@ impl Tool for Wait {
     const NEEDS: &[Need] = &[];
 
     async fn call(self, caller: &Caller) -> Result<Widgets> {
-        for step in 0_u8.. {
+        for step in 0_u32.. {
             caller.progress(step.into(), None, "HF_TOKEN=abcdef waits").await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -138,9 +138,11 @@ impl Cluster {
         self.reads(name, expected, str::eq).await;
     }
 
-    /// Waits until the status of a TrainJob begins as expected; of its steps it may know or not.
+    /// Waits for a status of which only this is sure: of its step the job may know already, or not yet.
     pub(super) async fn begins(&self, name: &str, expected: &str) {
-        self.reads(name, expected, |summary, expected| summary.starts_with(expected)).await;
+        let fits: fn(&str, &str) -> bool =
+            |summary, expected| matches!(summary.strip_prefix(expected), Some("" | "; node"));
+        self.reads(name, expected, fits).await;
     }
 
     async fn reads(&self, name: &str, expected: &str, fits: fn(&str, &str) -> bool) {
